@@ -1,0 +1,137 @@
+
+/*
+ * A feed's log: ready frames in a list of chunks, and positions in it.
+ *
+ *     feed.head                                     feed.tail
+ *     | chunk: header | frames -> ... <- index | -> | chunk ... | -> NULL
+ *
+ * The bytes of the frames grow from the left, the index of fo_frame_t from
+ * the right, last frame leftmost.  A position is always a frame boundary.
+ * Readers at the tail have no position and hold no chunk; the first frame
+ * appended since they were last told is "fresh", which holds its chunk for
+ * all of them together until each has entered there (fo_feed_settle()).
+ * So a feed whose readers all are at the tail owns no chunk.
+ *
+ * A chunk is in the list while it or an earlier one holds a position; it is
+ * in memory while it is in the list or holds the rest of a frame that was
+ * cut by a send (refs).
+ */
+
+
+#ifndef FO_FEED_H
+#define FO_FEED_H
+
+
+#include "core/fo_core.h"
+
+
+#define FO_CHUNK_MIN      512           /* bytes, header and index included */
+#define FO_CHUNK_CLASSES  8             /* 512 bytes to 64 KB */
+#define FO_CHUNK_KEEP     (4 << 20)     /* bytes kept for reuse */
+
+
+typedef struct {
+    uint32_t      end;         /* in the chunk's data; begins where the one
+                                  before ends */
+    uint32_t      source;      /* the caller's name of the partition */
+    int64_t       offset;
+    uint32_t      key;         /* place of the key's bytes in the frame */
+    uint32_t      key_len;
+} fo_frame_t;
+
+
+typedef struct fo_chunk_s  fo_chunk_t;
+
+struct fo_chunk_s {
+    fo_chunk_t   *next;        /* in the feed; or in the pool */
+    uint64_t      bytes;       /* of the feed before this chunk */
+    uint64_t      frames;      /* of the feed before this chunk */
+    uint32_t      refs;        /* 1 for the list, 1 for each rest */
+    uint32_t      positions;   /* in this chunk, fresh included */
+    uint32_t      size;        /* of data, index included */
+    uint32_t      used;        /* bytes of frames */
+    uint32_t      n;           /* frames */
+    uint32_t      class;       /* FO_CHUNK_CLASSES: not for the pool */
+    u_char        data[];
+};
+
+
+/* where chunks come from; one for all feeds of a worker */
+
+typedef struct {
+    const fo_alloc_t  *alloc;
+    fo_chunk_t        *free[FO_CHUNK_CLASSES];
+    size_t             kept;       /* bytes in free */
+    uint64_t           chunks;     /* in use */
+    uint64_t           bytes;      /* in use */
+} fo_chunks_t;
+
+
+typedef struct {
+    fo_chunk_t   *chunk;       /* NULL: at the tail */
+    uint32_t      frame;       /* below chunk->n, or equal only while it is
+                                  the last chunk and more may come */
+} fo_pos_t;
+
+
+typedef struct {
+    fo_chunk_t   *head;
+    fo_chunk_t   *tail;
+    fo_pos_t      fresh;
+    uint64_t      bytes;       /* appended since ever */
+    uint64_t      frames;      /* appended since ever */
+} fo_feed_log_t;
+
+
+#define fo_feed_log_init(log)  memset(log, 0, sizeof(fo_feed_log_t))
+
+
+void fo_chunks_init(fo_chunks_t *pool, const fo_alloc_t *alloc);
+
+/* gives back kept memory until at most "keep" bytes are left */
+void fo_chunks_trim(fo_chunks_t *pool, size_t keep);
+
+/* drops a reference on a chunk */
+void fo_chunk_release(fo_chunks_t *pool, fo_chunk_t *c);
+
+
+/*
+ * Room for a frame of len > 0 bytes at the tail; the caller writes it at
+ * once.  The caller fills in source, offset and key of *frame.  NULL: no
+ * memory, nothing changed.
+ */
+u_char *fo_feed_append(fo_chunks_t *pool, fo_feed_log_t *log, size_t len,
+    fo_frame_t **frame);
+
+/* a reader at the tail gets the first fresh frame as its position */
+void fo_feed_enter(fo_feed_log_t *log, fo_pos_t *pos);
+
+/* all readers at the tail have entered or will stay there */
+void fo_feed_settle(fo_chunks_t *pool, fo_feed_log_t *log);
+
+/* the reader jumps to the tail; also before it goes away */
+void fo_feed_leave(fo_chunks_t *pool, fo_feed_log_t *log, fo_pos_t *pos);
+
+/* how far behind the tail it is */
+uint64_t fo_feed_lag_bytes(const fo_feed_log_t *log, const fo_pos_t *pos);
+uint64_t fo_feed_lag_frames(const fo_feed_log_t *log, const fo_pos_t *pos);
+
+/* the bytes from "pos" to the end of its chunk; the reader is not at the
+   tail */
+size_t fo_feed_data(const fo_pos_t *pos, u_char **data);
+
+/* the chunk after a position's, to look further without moving */
+#define fo_feed_after(c)  ((c)->next)
+
+/*
+ * The reader has sent the first "n" bytes of fo_feed_data() (all of them:
+ * it goes to the next chunk or the tail).  If that cuts a frame, the
+ * position moves past it, *rest is what is left of it, and the chunk is
+ * referenced: the caller releases it.  Else *rest is empty.  Returns the
+ * number of frames that were passed, a cut one included.
+ */
+unsigned fo_feed_advance(fo_chunks_t *pool, fo_feed_log_t *log,
+    fo_pos_t *pos, size_t n, fo_chunk_t **chunk, fo_str_t *rest);
+
+
+#endif /* FO_FEED_H */

@@ -1,0 +1,316 @@
+
+/*
+ * Source rows: which worker brings a partition, and for whom.
+ */
+
+
+#include "core/fo_rows.h"
+
+
+#define fo_source_chain(z, topic, partition)                                  \
+    (&(z)->head->source_chain[((topic) * 769 + (partition)) % FO_SOURCES])
+
+
+static unsigned fo_source_find_locked(fo_zone_t *z, unsigned topic,
+    uint32_t partition);
+static unsigned fo_source_make_locked(fo_zone_t *z, unsigned topic,
+    uint32_t partition, int64_t from, unsigned slot);
+static int fo_source_adopt_locked(fo_zone_t *z, unsigned row,
+    unsigned self);
+
+
+static unsigned
+fo_source_find_locked(fo_zone_t *z, unsigned topic, uint32_t partition)
+{
+    unsigned          i;
+    fo_source_row_t  *r;
+
+    for (i = *fo_source_chain(z, topic, partition); i; i = r->next) {
+        r = &z->sources[i - 1];
+
+        if (r->topic == topic && r->partition == partition) {
+            return i - 1;
+        }
+    }
+
+    return FO_NONE;
+}
+
+
+static unsigned
+fo_source_make_locked(fo_zone_t *z, unsigned topic, uint32_t partition,
+    int64_t from, unsigned slot)
+{
+    unsigned          i, n;
+    uint16_t         *chain;
+    fo_source_row_t  *r;
+
+    if (z->head->sources == FO_SOURCES) {
+        return FO_NONE;
+    }
+
+    i = z->head->source_hint;
+
+    for (n = 0; n < FO_SOURCES; n++) {
+        i = (i + (n > 0)) % FO_SOURCES;
+
+        if (atomic_load_explicit(&z->sources[i].used, memory_order_relaxed)
+            == 0)
+        {
+            break;
+        }
+    }
+
+    if (n == FO_SOURCES) {
+        return FO_NONE;
+    }
+
+    r = &z->sources[i];
+
+    r->topic = topic;
+    r->partition = partition;
+    atomic_store(&r->state, FO_SOURCE_WANTED);
+    atomic_store(&r->owner, FO_NOBODY);
+    atomic_store(&r->next_offset, from);
+    atomic_store(&r->high, -1);
+    atomic_store(&r->records, 0);
+
+    if (fo_source_adopt_locked(z, i, slot) != FO_OK) {
+        return FO_NONE;
+    }
+
+    atomic_fetch_add(&r->generation, 1);
+    atomic_store(&r->used, 1);
+
+    chain = fo_source_chain(z, topic, partition);
+    r->next = *chain;
+    *chain = (uint16_t) (i + 1);
+
+    z->topics[topic].sources++;
+    z->head->sources++;
+    z->head->source_hint = (i + 1) % FO_SOURCES;
+
+    return i;
+}
+
+
+static int
+fo_source_adopt_locked(fo_zone_t *z, unsigned row, unsigned self)
+{
+    unsigned          slot;
+    fo_source_row_t  *r;
+
+    r = &z->sources[row];
+
+    if (fo_owner_alive(z, atomic_load(&r->owner))) {
+        return FO_OK;
+    }
+
+    slot = fo_slot_choose_locked(z, z->topics[r->topic].cluster, self);
+    if (slot == FO_NONE) {
+        return FO_ERROR;
+    }
+
+    fo_source_own_locked(z, row, slot);
+
+    return FO_OK;
+}
+
+
+void
+fo_source_own_locked(fo_zone_t *z, unsigned row, unsigned slot)
+{
+    fo_mask_t         m;
+    unsigned          i;
+    fo_source_row_t  *r;
+
+    r = &z->sources[row];
+
+    /* the owner before may have died with an ask in its hands */
+
+    fo_mask_clear(&m);
+    fo_amask_add_to(&r->demand, &m);
+
+    while ((i = fo_mask_pop(&m)) != FO_SLOTS) {
+        fo_amask_set(&r->ask, i);
+    }
+
+    atomic_store(&r->state, FO_SOURCE_WANTED);
+    atomic_store(&r->owner,
+                 fo_owner(slot, atomic_load(&z->slots[slot].generation)));
+    atomic_fetch_add(&z->slots[slot].owned, 1);
+}
+
+
+unsigned
+fo_source_demand_locked(fo_zone_t *z, unsigned topic, uint32_t partition,
+    int64_t from, unsigned slot, fo_mask_t *wake)
+{
+    unsigned          row;
+    fo_source_row_t  *r;
+
+    row = fo_source_find_locked(z, topic, partition);
+
+    if (row == FO_NONE) {
+        row = fo_source_make_locked(z, topic, partition, from, slot);
+
+        if (row == FO_NONE) {
+            return FO_NONE;
+        }
+
+    } else if (fo_source_adopt_locked(z, row, slot) != FO_OK) {
+        return FO_NONE;
+    }
+
+    r = &z->sources[row];
+
+    fo_amask_set(&r->demand, slot);
+    fo_amask_set(&r->ask, slot);
+
+    fo_slot_mark_source(z, fo_owner_slot(atomic_load(&r->owner)), row, wake);
+
+    return row;
+}
+
+
+void
+fo_source_ask_locked(fo_zone_t *z, unsigned row, unsigned slot,
+    fo_mask_t *wake)
+{
+    fo_source_row_t  *r;
+
+    r = &z->sources[row];
+
+    fo_amask_set(&r->ask, slot);
+
+    if (fo_source_adopt_locked(z, row, slot) == FO_OK) {
+        fo_slot_mark_source(z, fo_owner_slot(atomic_load(&r->owner)), row,
+                            wake);
+    }
+}
+
+
+void
+fo_source_leave_locked(fo_zone_t *z, unsigned row, unsigned slot,
+    fo_mask_t *wake)
+{
+    uint64_t          owner;
+    fo_source_row_t  *r;
+
+    r = &z->sources[row];
+
+    fo_amask_unset(&r->demand, slot);
+    fo_amask_unset(&r->ask, slot);
+
+    if (!fo_amask_empty(&r->demand)) {
+        return;
+    }
+
+    owner = atomic_load(&r->owner);
+
+    if (fo_owner_alive(z, owner)) {
+        fo_slot_mark_source(z, fo_owner_slot(owner), row, wake);
+    } else {
+        fo_source_free_locked(z, row);
+    }
+}
+
+
+int
+fo_source_free_locked(fo_zone_t *z, unsigned row)
+{
+    unsigned          i;
+    uint16_t         *chain;
+    fo_source_row_t  *r, *prev;
+
+    r = &z->sources[row];
+
+    if (!fo_amask_empty(&r->demand)) {
+        return 0;
+    }
+
+    if (fo_owner_alive(z, atomic_load(&r->owner))) {
+        atomic_fetch_sub(
+            &z->slots[fo_owner_slot(atomic_load(&r->owner))].owned, 1);
+    }
+
+    chain = fo_source_chain(z, r->topic, r->partition);
+
+    if (*chain == row + 1) {
+        *chain = (uint16_t) r->next;
+
+    } else {
+        for (i = *chain; i; i = prev->next) {
+            prev = &z->sources[i - 1];
+
+            if (prev->next == row + 1) {
+                prev->next = r->next;
+                break;
+            }
+        }
+    }
+
+    z->topics[r->topic].sources--;
+    z->head->sources--;
+    z->head->source_hint = row;
+
+    atomic_store(&r->used, 0);
+    atomic_store(&r->owner, FO_NOBODY);
+
+    return 1;
+}
+
+
+void
+fo_rows_mend_locked(fo_zone_t *z)
+{
+    unsigned          i, slot;
+    uint16_t         *chain;
+    fo_topic_row_t   *t;
+    fo_source_row_t  *r;
+
+    memset(z->head->topic_chain, 0, sizeof(z->head->topic_chain));
+    memset(z->head->source_chain, 0, sizeof(z->head->source_chain));
+    z->head->sources = 0;
+
+    for (i = 0; i < FO_SLOTS; i++) {
+        atomic_store(&z->slots[i].owned, 0);
+    }
+
+    for (i = 0; i < FO_TOPICS; i++) {
+        t = &z->topics[i];
+
+        if (!atomic_load(&t->used)) {
+            continue;
+        }
+
+        chain = &z->head->topic_chain[(t->hash >> 8) % FO_TOPICS];
+        t->next = *chain;
+        *chain = (uint16_t) (i + 1);
+        t->sources = 0;
+
+        if (fo_owner_alive(z, atomic_load(&t->owner))) {
+            slot = fo_owner_slot(atomic_load(&t->owner));
+            atomic_fetch_add(&z->slots[slot].owned, 1);
+        }
+    }
+
+    for (i = 0; i < FO_SOURCES; i++) {
+        r = &z->sources[i];
+
+        if (!atomic_load(&r->used)) {
+            continue;
+        }
+
+        chain = fo_source_chain(z, r->topic, r->partition);
+        r->next = *chain;
+        *chain = (uint16_t) (i + 1);
+        z->topics[r->topic].sources++;
+        z->head->sources++;
+
+        if (fo_owner_alive(z, atomic_load(&r->owner))) {
+            slot = fo_owner_slot(atomic_load(&r->owner));
+            atomic_fetch_add(&z->slots[slot].owned, 1);
+        }
+    }
+}
