@@ -1,0 +1,194 @@
+
+/*
+ * Dispatch: a record finds the feeds that want it, here in this worker.  A
+ * frame is built once for each feed, at the tail of its log.
+ */
+
+
+#include "hub/fo_hub_int.h"
+
+
+typedef void (*fo_put_pt)(fo_entry_t *entry, fo_src_t *src,
+    const fo_record_t *rec);
+
+
+static void fo_dispatch_to(fo_hub_t *hub, unsigned row, unsigned generation,
+    const fo_record_t *rec, fo_put_pt put);
+static void fo_dispatch_hash(fo_src_t *src, const fo_record_t *rec,
+    fo_filter_kind_e kind, uint64_t hash, fo_put_pt put);
+static void fo_entry_put(fo_entry_t *entry, fo_src_t *src,
+    const fo_record_t *rec);
+static void fo_entry_skip(fo_entry_t *entry, fo_src_t *src,
+    const fo_record_t *rec);
+static void fo_feed_put(fo_feed_t *feed, fo_src_t *src,
+    const fo_record_t *rec);
+static void fo_feed_dirty(fo_feed_t *feed);
+
+
+void
+fo_dispatch(fo_hub_t *hub, unsigned row, unsigned generation,
+    const fo_record_t *rec)
+{
+    fo_dispatch_to(hub, row, generation, rec, fo_entry_put);
+}
+
+
+/* a record that is too big: who wanted it has a gap of one */
+
+void
+fo_dispatch_skipped(fo_hub_t *hub, unsigned row, unsigned generation,
+    const fo_record_t *rec)
+{
+    fo_dispatch_to(hub, row, generation, rec, fo_entry_skip);
+}
+
+
+static void
+fo_dispatch_to(fo_hub_t *hub, unsigned row, unsigned generation,
+    const fo_record_t *rec, fo_put_pt put)
+{
+    unsigned     len;
+    uint64_t     lengths, hash;
+    fo_src_t    *src;
+    fo_topic_t  *topic;
+
+    src = (row < FO_SOURCES) ? hub->sources[row] : NULL;
+
+    if (src == NULL || src->generation != generation
+        || rec->offset < src->next)
+    {
+        return;
+    }
+
+    src->next = rec->offset + 1;
+    topic = src->topic;
+
+    if (topic->all) {
+        put(topic->all, src, rec);
+    }
+
+    if (rec->key == NULL) {
+        return;
+    }
+
+    hash = fo_hash_key(topic->link.hash, rec->key, rec->key_len);
+    fo_dispatch_hash(src, rec, FO_FILTER_KEY, hash, put);
+
+    for (lengths = topic->prefixes; lengths; lengths &= lengths - 1) {
+        len = (unsigned) __builtin_ctzll(lengths);
+
+        if (len > rec->key_len) {
+            break;
+        }
+
+        hash = fo_hash_prefix(topic->link.hash, rec->key, len);
+        fo_dispatch_hash(src, rec, FO_FILTER_PREFIX, hash, put);
+    }
+}
+
+
+static void
+fo_dispatch_hash(fo_src_t *src, const fo_record_t *rec,
+    fo_filter_kind_e kind, uint64_t hash, fo_put_pt put)
+{
+    fo_link_t   *link;
+    fo_topic_t  *topic;
+    fo_entry_t  *entry;
+
+    topic = src->topic;
+
+    for (link = fo_index_find(&topic->hub->filters, hash);
+         link;
+         link = fo_index_next(link))
+    {
+        entry = fo_data(link, fo_entry_t, link);
+
+        if (entry->topic == topic && entry->kind == kind
+            && (kind == FO_FILTER_KEY ? entry->key_len == rec->key_len
+                                      : entry->key_len <= rec->key_len)
+            && memcmp(entry->key, rec->key, entry->key_len) == 0)
+        {
+            put(entry, src, rec);
+        }
+    }
+}
+
+
+static void
+fo_entry_put(fo_entry_t *entry, fo_src_t *src, const fo_record_t *rec)
+{
+    fo_feed_t  *feed;
+
+    if (!entry->demanded || src->base_seq < entry->seq) {
+        return;
+    }
+
+    for (feed = entry->feeds; feed; feed = feed->next) {
+        fo_feed_put(feed, src, rec);
+    }
+}
+
+
+static void
+fo_entry_skip(fo_entry_t *entry, fo_src_t *src, const fo_record_t *rec)
+{
+    fo_feed_t  *feed;
+
+    (void) rec;
+
+    if (!entry->demanded || src->base_seq < entry->seq) {
+        return;
+    }
+
+    for (feed = entry->feeds; feed; feed = feed->next) {
+        feed->lost++;
+        fo_feed_dirty(feed);
+    }
+}
+
+
+static void
+fo_feed_put(fo_feed_t *feed, fo_src_t *src, const fo_record_t *rec)
+{
+    u_char      *p;
+    uint32_t     key;
+    fo_hub_t    *hub;
+    fo_frame_t  *frame;
+
+    hub = src->topic->hub;
+
+    p = fo_feed_append(&hub->chunks, &feed->log,
+                       feed->dialect->record_len(rec), &frame);
+
+    if (p == NULL) {
+        feed->lost++;
+        fo_stat_add(hub->stats, FO_STAT_NO_MEMORY, 1);
+
+    } else {
+        key = 0;
+        feed->dialect->record(rec, p, &key);
+
+        frame->source = src->row;
+        frame->offset = rec->offset;
+        frame->key = key;
+        frame->key_len = rec->key_len;
+
+        fo_stat_add(hub->stats, FO_STAT_FRAMES, 1);
+    }
+
+    fo_feed_dirty(feed);
+}
+
+
+static void
+fo_feed_dirty(fo_feed_t *feed)
+{
+    fo_hub_t  *hub;
+
+    if (!fo_queue_linked(&feed->dirty)) {
+        hub = feed->entry->topic->hub;
+
+        fo_queue_append(&hub->dirty, &feed->dirty);
+        fo_hub_post(hub);
+    }
+}

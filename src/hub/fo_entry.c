@@ -1,0 +1,647 @@
+
+/*
+ * Entries of the private index: filters that somebody here subscribes to.
+ *
+ *     NEW ---- topic known: interest, demand ----> PENDING
+ *     PENDING ---- a base from every partition ----> LIVE
+ *
+ * A record is for an entry if the base of its partition is at least as new
+ * as the entry's seq; so records that come between the bases of two
+ * partitions are kept for subscribers that are told READY a little later.
+ */
+
+
+#include "hub/fo_hub_int.h"
+
+
+static uint64_t fo_entry_hash(const fo_topic_t *topic,
+    fo_filter_kind_e kind, const u_char *key, size_t len);
+static int fo_entry_shared(const fo_entry_t *entry);
+static fo_error_e fo_entry_want(fo_entry_t *entry);
+static void fo_entry_unwant(fo_entry_t *entry);
+static fo_error_e fo_entry_demand(fo_entry_t *entry, uint32_t from,
+    uint32_t to, int64_t offset);
+static fo_error_e fo_entry_sources(fo_entry_t *entry, uint32_t from,
+    uint32_t to);
+static void fo_entry_release(fo_entry_t *entry, uint32_t from, uint32_t to);
+static void fo_entry_range(const fo_entry_t *entry, uint32_t *from,
+    uint32_t *to);
+static void fo_entry_elapsed(fo_entry_t *entry);
+
+
+#define FO_ENTRY_CHAIN            256
+
+#define fo_entry_prefix_len(len)  fo_min(len, FO_PREFIX_MAX)
+
+
+static uint64_t
+fo_entry_hash(const fo_topic_t *topic, fo_filter_kind_e kind,
+    const u_char *key, size_t len)
+{
+    switch (kind) {
+
+    case FO_FILTER_KEY:
+        return fo_hash_key(topic->link.hash, key, len);
+
+    case FO_FILTER_PREFIX:
+        return fo_hash_prefix(topic->link.hash, key,
+                              fo_entry_prefix_len(len));
+
+    default:
+        return topic->link.hash;
+    }
+}
+
+
+/*
+ * Finds or makes the entry; NULL: no memory, or too many prefixes with the
+ * same first FO_PREFIX_MAX bytes, which all have one hash.
+ */
+
+fo_entry_t *
+fo_entry_get(fo_topic_t *topic, const fo_filter_t *f)
+{
+    uint64_t     hash;
+    unsigned     n;
+    fo_hub_t    *hub;
+    fo_link_t   *link;
+    fo_entry_t  *entry;
+
+    hub = topic->hub;
+    hash = fo_entry_hash(topic, f->kind, f->key.data, f->key.len);
+
+    if (f->kind == FO_FILTER_ALL) {
+        if (topic->all) {
+            return topic->all;
+        }
+
+        link = NULL;
+
+    } else {
+        link = fo_index_find(&hub->filters, hash);
+    }
+
+    for (n = 0; link; link = fo_index_next(link)) {
+        entry = fo_data(link, fo_entry_t, link);
+
+        if (entry->topic == topic && entry->kind == f->kind
+            && entry->key_len == f->key.len
+            && memcmp(entry->key, f->key.data, f->key.len) == 0)
+        {
+            return entry;
+        }
+
+        if (++n == FO_ENTRY_CHAIN) {
+            return NULL;
+        }
+    }
+
+    entry = fo_alloc(hub->alloc, sizeof(fo_entry_t) + f->key.len);
+    if (entry == NULL) {
+        return NULL;
+    }
+
+    memset(entry, 0, sizeof(fo_entry_t));
+
+    entry->topic = topic;
+    entry->kind = (uint8_t) f->kind;
+    entry->partition = -1;
+    entry->key_len = (uint32_t) f->key.len;
+    entry->link.hash = hash;
+    entry->since = fo_hub_now(hub);
+
+    if (f->key.len) {
+        memcpy(entry->key, f->key.data, f->key.len);
+    }
+
+    fo_queue_append(&topic->waiting, &entry->in_topic);
+
+    if (f->kind == FO_FILTER_ALL) {
+        topic->all = entry;
+
+    } else {
+        fo_index_insert(&hub->filters, &entry->link);
+    }
+
+    if (f->kind == FO_FILTER_PREFIX) {
+        topic->prefixes |= (uint64_t) 1 << fo_entry_prefix_len(f->key.len);
+        topic->prefix[fo_entry_prefix_len(f->key.len)]++;
+    }
+
+    fo_stat_add(hub->stats, FO_STAT_FILTERS, 1);
+
+    return entry;
+}
+
+
+/* its last feed is gone; the topic may go with it */
+
+void
+fo_entry_drop(fo_entry_t *entry)
+{
+    size_t       len;
+    uint32_t     from, to;
+    fo_hub_t    *hub;
+    fo_topic_t  *topic;
+
+    topic = entry->topic;
+    hub = topic->hub;
+    len = fo_entry_prefix_len(entry->key_len);
+
+    if (entry->kind == FO_FILTER_ALL) {
+        topic->all = NULL;
+
+    } else {
+        fo_index_remove(&hub->filters, &entry->link);
+    }
+
+    if (entry->kind == FO_FILTER_PREFIX && --topic->prefix[len] == 0) {
+        topic->prefixes &= ~((uint64_t) 1 << len);
+    }
+
+    if (entry->demanded) {
+        fo_entry_unwant(entry);
+        fo_entry_range(entry, &from, &to);
+        fo_entry_release(entry, from, to);
+    }
+
+    fo_queue_remove(&entry->in_topic);
+    fo_free(hub->alloc, entry);
+
+    fo_stat_add(hub->stats, FO_STAT_FILTERS, -1);
+
+    fo_topic_hold(topic);
+    fo_topic_release(topic);
+}
+
+
+/* is there another entry with the same hash in the zone? */
+
+static int
+fo_entry_shared(const fo_entry_t *entry)
+{
+    fo_hub_t    *hub;
+    fo_link_t   *link;
+    fo_entry_t  *other;
+
+    if (entry->kind == FO_FILTER_ALL) {
+        return 0;
+    }
+
+    hub = entry->topic->hub;
+
+    for (link = fo_index_find(&hub->filters, entry->link.hash);
+         link;
+         link = fo_index_next(link))
+    {
+        other = fo_data(link, fo_entry_t, link);
+
+        if (other != entry && other->demanded) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* the partitions that an entry reads: [from, to) */
+
+static void
+fo_entry_range(const fo_entry_t *entry, uint32_t *from, uint32_t *to)
+{
+    if (entry->partition < 0) {
+        *from = 0;
+        *to = entry->span;
+
+    } else {
+        *from = (uint32_t) entry->partition;
+        *to = *from + 1;
+    }
+}
+
+
+int
+fo_entry_uses(const fo_entry_t *entry, const fo_src_t *src)
+{
+    return entry->demanded
+           && (entry->partition < 0
+               || (uint32_t) entry->partition == src->partition);
+}
+
+
+/* the topic is known: tells the zone what this entry wants */
+
+fo_error_e
+fo_entry_begin(fo_entry_t *entry)
+{
+    fo_str_t       key;
+    uint32_t       from, to;
+    fo_error_e     error;
+    fo_topic_t    *topic;
+    fo_cluster_t  *cl;
+
+    topic = entry->topic;
+    cl = &topic->hub->clusters[topic->cluster];
+
+    if (entry->kind == FO_FILTER_KEY && !topic->any) {
+        key.len = entry->key_len;
+        key.data = entry->key;
+
+        entry->partition = cl->ops->partition(cl->ctx, &topic->name, &key,
+                                              topic->partitions);
+    }
+
+    entry->span = topic->partitions;
+    fo_entry_range(entry, &from, &to);
+
+    error = fo_entry_sources(entry, from, to);
+    if (error != FO_ERR_NONE) {
+        return error;
+    }
+
+    error = fo_entry_want(entry);
+
+    if (error == FO_ERR_NONE) {
+        error = fo_entry_demand(entry, from, to, FO_OFFSET_END);
+
+        if (error != FO_ERR_NONE) {
+            fo_entry_unwant(entry);
+        }
+    }
+
+    if (error != FO_ERR_NONE) {
+        fo_entry_release(entry, from, to);
+        return error;
+    }
+
+    entry->state = FO_ENTRY_PENDING;
+
+    return FO_ERR_NONE;
+}
+
+
+/* the topic has grown; after an error the caller lets the entry fail */
+
+fo_error_e
+fo_entry_grow(fo_entry_t *entry)
+{
+    uint32_t    from, to;
+    fo_error_e  error;
+
+    from = entry->span;
+    to = entry->topic->partitions;
+
+    error = fo_entry_sources(entry, from, to);
+    if (error != FO_ERR_NONE) {
+        return error;
+    }
+
+    entry->span = to;
+
+    /* what was written before it was noticed is wanted, too */
+
+    return fo_entry_demand(entry, from, to, FO_OFFSET_BEGIN);
+}
+
+
+/* the key may be anywhere; after an error the caller lets the entry fail */
+
+fo_error_e
+fo_entry_unprune(fo_entry_t *entry)
+{
+    uint32_t    p, to;
+    fo_error_e  error;
+
+    p = (uint32_t) entry->partition;
+    to = entry->topic->partitions;
+
+    error = fo_entry_sources(entry, 0, p);
+    if (error != FO_ERR_NONE) {
+        return error;
+    }
+
+    error = fo_entry_sources(entry, p + 1, to);
+    if (error != FO_ERR_NONE) {
+        fo_entry_release(entry, 0, p);
+        return error;
+    }
+
+    entry->partition = -1;
+    entry->span = to;
+
+    error = fo_entry_demand(entry, 0, p, FO_OFFSET_END);
+
+    if (error == FO_ERR_NONE) {
+        error = fo_entry_demand(entry, p + 1, to, FO_OFFSET_END);
+    }
+
+    return error;
+}
+
+
+/* the bit in the interest index */
+
+static fo_error_e
+fo_entry_want(fo_entry_t *entry)
+{
+    int          rc;
+    fo_hub_t    *hub;
+    fo_topic_t  *topic;
+
+    topic = entry->topic;
+    hub = topic->hub;
+
+    fo_hub_lock(hub);
+    rc = fo_topic_want_locked(hub->z, topic->row, hub->slot,
+                              (fo_filter_kind_e) entry->kind,
+                              entry->link.hash,
+                              fo_entry_prefix_len(entry->key_len));
+    fo_hub_unlock(hub);
+
+    if (rc != FO_OK) {
+        return FO_ERR_NO_ROOM;
+    }
+
+    entry->demanded = 1;
+
+    if (entry->kind == FO_FILTER_PREFIX) {
+        topic->wanted[fo_entry_prefix_len(entry->key_len)]++;
+    }
+
+    return FO_ERR_NONE;
+}
+
+
+static void
+fo_entry_unwant(fo_entry_t *entry)
+{
+    int          last_len;
+    size_t       len;
+    fo_hub_t    *hub;
+    fo_topic_t  *topic;
+
+    topic = entry->topic;
+    hub = topic->hub;
+    len = fo_entry_prefix_len(entry->key_len);
+
+    entry->demanded = 0;
+    last_len = 0;
+
+    if (entry->kind == FO_FILTER_PREFIX) {
+        last_len = (--topic->wanted[len] == 0);
+    }
+
+    if (fo_entry_shared(entry)) {
+        return;
+    }
+
+    fo_hub_lock(hub);
+    fo_topic_unwant_locked(hub->z, topic->row, hub->slot,
+                           (fo_filter_kind_e) entry->kind, entry->link.hash,
+                           len, last_len);
+    fo_hub_unlock(hub);
+}
+
+
+/* the seq, then demands and asks, under one lock: see fo_rows.h */
+
+static fo_error_e
+fo_entry_demand(fo_entry_t *entry, uint32_t from, uint32_t to,
+    int64_t offset)
+{
+    uint32_t     p, need;
+    fo_hub_t    *hub;
+    fo_src_t    *src;
+    fo_error_e   error;
+    fo_topic_t  *topic;
+
+    topic = entry->topic;
+    hub = topic->hub;
+    error = FO_ERR_NONE;
+
+    fo_hub_lock(hub);
+
+    atomic_fetch_add_explicit(&hub->me->seq, 1, memory_order_release);
+
+    if (entry->seq == 0) {
+        entry->seq = atomic_load(&hub->me->seq);
+    }
+
+    /* all or none: a topic too large takes no rows from others */
+
+    need = 0;
+
+    for (p = from; p < to; p++) {
+        need += (topic->sources[p]->row == FO_NONE);
+    }
+
+    if (!fo_source_room_locked(hub->z, need)) {
+        fo_hub_unlock(hub);
+        return FO_ERR_NO_ROOM;
+    }
+
+    for (p = from; p < to; p++) {
+        src = topic->sources[p];
+
+        if (src->row != FO_NONE) {
+            fo_source_ask_locked(hub->z, src->row, hub->slot, &hub->wake);
+
+        } else {
+            src->row = fo_source_demand_locked(hub->z, topic->row, p,
+                                               offset, hub->slot,
+                                               &hub->wake);
+            if (src->row == FO_NONE) {
+                error = FO_ERR_NO_ROOM;
+                break;
+            }
+
+            src->generation =
+                        atomic_load(&hub->z->sources[src->row].generation);
+            hub->sources[src->row] = src;
+            src->grown = (offset == FO_OFFSET_BEGIN);
+        }
+
+        /* one that others use may have a base that is new enough */
+
+        if (entry->state != FO_ENTRY_LIVE && src->base_seq < entry->seq) {
+            entry->waiting++;
+        }
+    }
+
+    fo_hub_unlock(hub);
+    fo_hub_post(hub);
+
+    return error;
+}
+
+
+/* counts the entry in at its sources, made where they are missing */
+
+static fo_error_e
+fo_entry_sources(fo_entry_t *entry, uint32_t from, uint32_t to)
+{
+    uint32_t     p;
+    fo_src_t    *src;
+    fo_topic_t  *topic;
+
+    topic = entry->topic;
+
+    for (p = from; p < to; p++) {
+        src = topic->sources[p];
+
+        if (src == NULL) {
+            src = fo_alloc(topic->hub->alloc, sizeof(fo_src_t));
+            if (src == NULL) {
+                fo_entry_release(entry, from, p);
+                return FO_ERR_NO_MEMORY;
+            }
+
+            memset(src, 0, sizeof(fo_src_t));
+            src->topic = topic;
+            src->partition = p;
+            src->row = FO_NONE;
+            src->ring = FO_NONE;
+
+            topic->sources[p] = src;
+        }
+
+        src->entries++;
+    }
+
+    return FO_ERR_NONE;
+}
+
+
+/* counts the entry out; sources without one are given up */
+
+static void
+fo_entry_release(fo_entry_t *entry, uint32_t from, uint32_t to)
+{
+    uint32_t     p;
+    fo_hub_t    *hub;
+    fo_src_t    *src;
+    fo_topic_t  *topic;
+
+    topic = entry->topic;
+    hub = topic->hub;
+
+    for (p = from; p < to; p++) {
+        src = topic->sources[p];
+
+        if (--src->entries) {
+            continue;
+        }
+
+        if (src->row != FO_NONE) {
+            hub->sources[src->row] = NULL;
+
+            fo_hub_lock(hub);
+            fo_source_leave_locked(hub->z, src->row, hub->slot, &hub->wake);
+            fo_hub_unlock(hub);
+        }
+
+        topic->sources[p] = NULL;
+        fo_free(hub->alloc, src);
+    }
+
+    fo_hub_post(hub);
+}
+
+
+/* all bases are there */
+
+void
+fo_entry_live(fo_entry_t *entry)
+{
+    fo_sub_t    *sub;
+    fo_feed_t   *feed;
+    fo_queue_t  *q, *next, *list;
+    unsigned     i;
+
+    entry->state = FO_ENTRY_LIVE;
+
+    fo_queue_remove(&entry->in_topic);
+    fo_queue_append(&entry->topic->entries, &entry->in_topic);
+
+    fo_entry_elapsed(entry);
+
+    for (feed = entry->feeds; feed; feed = feed->next) {
+
+        for (i = 0; i < 2; i++) {
+            list = i ? &feed->behind : &feed->tail;
+
+            for (q = list->next; q != list; q = next) {
+                next = q->next;
+                sub = fo_data(q, fo_sub_t, in_feed);
+                fo_sub_live(sub);
+            }
+        }
+    }
+}
+
+
+/* from subscribe to base, into the histogram */
+
+static void
+fo_entry_elapsed(fo_entry_t *entry)
+{
+    unsigned      i;
+    uint64_t      us;
+    fo_hub_t     *hub;
+
+    static const uint32_t  bounds[] = FO_STAT_BOUNDS;
+
+    hub = entry->topic->hub;
+    us = fo_hub_now(hub) - entry->since;
+
+    for (i = 0; i < FO_STAT_BUCKETS - 1; i++) {
+        if (us <= (uint64_t) bounds[i] * 1000) {
+            break;
+        }
+    }
+
+    fo_stat_put(&hub->stats->base[i], 1);
+}
+
+
+/* all its subscriptions fail; the entry is gone then */
+
+void
+fo_entry_fail(fo_entry_t *entry, fo_error_e error)
+{
+    unsigned    last;
+    fo_sub_t   *sub;
+    fo_feed_t  *feed;
+
+    do {
+        feed = entry->feeds;
+        last = (feed->next == NULL && feed->subs == 1);
+
+        sub = fo_queue_empty(&feed->tail)
+              ? fo_data(feed->behind.next, fo_sub_t, in_feed)
+              : fo_data(feed->tail.next, fo_sub_t, in_feed);
+
+        fo_sub_fail(sub, error);
+
+    } while (!last);
+}
+
+
+void
+fo_entry_gap(fo_entry_t *entry)
+{
+    fo_feed_t   *feed;
+    fo_queue_t  *q;
+
+    for (feed = entry->feeds; feed; feed = feed->next) {
+
+        for (q = feed->tail.next; q != &feed->tail; q = q->next) {
+            fo_sub_missed(fo_data(q, fo_sub_t, in_feed), 0, 0);
+        }
+
+        for (q = feed->behind.next; q != &feed->behind; q = q->next) {
+            fo_sub_missed(fo_data(q, fo_sub_t, in_feed), 0, 0);
+        }
+    }
+}

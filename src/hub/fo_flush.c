@@ -1,0 +1,386 @@
+
+/*
+ * The flush: from dirty feeds to sessions, from sessions to sockets.
+ *
+ * Phase 1 gives the subscriptions at the tail of each dirty feed their
+ * position and puts them on their sessions' ready lists; who lags too far
+ * behind meets the policy.  Between the two the hub tells of gaps, so that
+ * a gap is told before what comes after it.  Phase 2 pops sessions and makes
+ * one send for each: the rest of a frame cut before, then what was said, then
+ * feeds.
+ *
+ * It never subscribes, unsubscribes or closes: it notes what is to be told,
+ * and puts what has ended on hub->ended.
+ */
+
+
+#include "hub/fo_hub_int.h"
+
+
+#define FO_FLUSH_SENDS   1024      /* in a turn */
+#define FO_FLUSH_TIME    2000      /* us in a turn */
+#define FO_SEND_BYTES    (256 * 1024)
+
+
+static void fo_feed_missed(fo_queue_t *list, uint64_t frames);
+static void fo_feed_policy(fo_feed_t *feed);
+static void fo_session_flush(fo_session_t *s);
+static unsigned fo_session_gather(fo_session_t *s, struct iovec *iov);
+static void fo_session_sent(fo_session_t *s, size_t n);
+static void fo_session_sent_feeds(fo_session_t *s, size_t n);
+static void fo_session_stop(fo_session_t *s);
+
+
+void
+fo_sub_ready(fo_sub_t *sub)
+{
+    if (!fo_queue_linked(&sub->ready)) {
+        fo_queue_append(&sub->session->ready, &sub->ready);
+    }
+
+    fo_session_ready(sub->session);
+}
+
+
+void
+fo_session_ready(fo_session_t *s)
+{
+    if (s->busy || fo_queue_linked(&s->queue)) {
+        return;
+    }
+
+    fo_queue_append(&s->hub->ready, &s->queue);
+    fo_hub_post(s->hub);
+}
+
+
+/* phase 1 for one feed; also before somebody joins a dirty one */
+
+void
+fo_feed_distribute(fo_feed_t *feed)
+{
+    fo_hub_t    *hub;
+    fo_sub_t    *sub;
+    fo_queue_t  *q;
+
+    hub = feed->entry->topic->hub;
+
+    if (feed->lost) {
+        fo_feed_missed(&feed->tail, feed->lost);
+        fo_feed_missed(&feed->behind, feed->lost);
+        feed->lost = 0;
+    }
+
+    if (feed->log.fresh.chunk == NULL) {
+
+        /* nothing was appended, or it was distributed already */
+
+        return;
+    }
+
+    for (q = feed->tail.next; q != &feed->tail; q = q->next) {
+        sub = fo_data(q, fo_sub_t, in_feed);
+
+        fo_feed_enter(&feed->log, &sub->pos);
+
+        if (sub->live) {
+            fo_sub_ready(sub);
+        }
+    }
+
+    fo_queue_move(&feed->behind, &feed->tail);
+
+    fo_feed_settle(&hub->chunks, &feed->log);
+    fo_feed_policy(feed);
+}
+
+
+static void
+fo_feed_missed(fo_queue_t *list, uint64_t frames)
+{
+    fo_queue_t  *q;
+
+    for (q = list->next; q != list; q = q->next) {
+        fo_sub_missed(fo_data(q, fo_sub_t, in_feed), frames, 1);
+    }
+}
+
+
+static void
+fo_feed_policy(fo_feed_t *feed)
+{
+    fo_hub_t      *hub;
+    fo_sub_t      *sub;
+    fo_queue_t    *q, *next;
+    fo_session_t  *s;
+
+    hub = feed->entry->topic->hub;
+
+    for (q = feed->behind.next; q != &feed->behind; q = next) {
+        next = q->next;
+        sub = fo_data(q, fo_sub_t, in_feed);
+        s = sub->session;
+
+        if (fo_feed_lag_bytes(&feed->log, &sub->pos) <= s->pending) {
+            continue;
+        }
+
+        fo_sub_missed(sub, fo_feed_lag_frames(&feed->log, &sub->pos), 1);
+
+        if (s->policy == FO_PENDING_DISCONNECT) {
+            sub->error = FO_ERR_TOO_SLOW;
+        }
+
+        fo_feed_leave(&hub->chunks, &feed->log, &sub->pos);
+        fo_queue_remove(&sub->ready);
+        fo_queue_remove(&sub->in_feed);
+        fo_queue_append(&feed->tail, &sub->in_feed);
+    }
+}
+
+
+void
+fo_flush_feeds(fo_hub_t *hub)
+{
+    fo_feed_t   *feed;
+    fo_queue_t  *q;
+
+    while (!fo_queue_empty(&hub->dirty)) {
+        q = hub->dirty.next;
+        feed = fo_data(q, fo_feed_t, dirty);
+
+        fo_queue_remove(&feed->dirty);
+        fo_feed_distribute(feed);
+    }
+}
+
+
+int
+fo_flush(fo_hub_t *hub)
+{
+    unsigned       n;
+    uint64_t       start;
+    fo_queue_t    *q;
+    fo_session_t  *s;
+
+    start = fo_hub_now(hub);
+
+    for (n = 1; !fo_queue_empty(&hub->ready); n++) {
+        q = hub->ready.next;
+        s = fo_data(q, fo_session_t, queue);
+
+        fo_queue_remove(&s->queue);
+        fo_session_flush(s);
+
+        if (n == FO_FLUSH_SENDS
+            || (n % 32 == 0 && fo_hub_now(hub) - start > FO_FLUSH_TIME))
+        {
+            break;
+        }
+    }
+
+    return !fo_queue_empty(&hub->ready);
+}
+
+
+static void
+fo_session_flush(fo_session_t *s)
+{
+    size_t         size;
+    ssize_t        n;
+    unsigned       i, niov, busy;
+    struct iovec   iov[FO_SEND_VECTORS];
+
+    niov = fo_session_gather(s, iov);
+
+    if (niov == 0) {
+        if (s->ending) {
+            fo_session_stop(s);
+        }
+
+        return;
+    }
+
+    size = 0;
+
+    for (i = 0; i < niov; i++) {
+        size += iov[i].iov_len;
+    }
+
+    busy = 0;
+    n = s->ops->send(s, iov, niov, &busy);
+
+    fo_stat_add(s->hub->stats, FO_STAT_WRITES, 1);
+
+    if (n == FO_ERROR) {
+        s->broken = 1;
+        fo_session_stop(s);
+        return;
+    }
+
+    fo_stat_add(s->hub->stats, FO_STAT_BYTES, n);
+
+    fo_session_sent(s, (size_t) n);
+
+    if ((size_t) n < size || busy) {
+        s->busy = 1;
+        fo_stat_add(s->hub->stats, FO_STAT_WRITES_PARTIAL, 1);
+        return;
+    }
+
+    if (s->ending || !fo_queue_empty(&s->ready)) {
+        fo_session_ready(s);
+    }
+}
+
+
+/* what is to be sent next, in its order; nothing is moved */
+
+static unsigned
+fo_session_gather(fo_session_t *s, struct iovec *iov)
+{
+    size_t       size;
+    u_char      *data;
+    unsigned     n;
+    fo_sub_t    *sub;
+    fo_chunk_t  *c;
+    fo_queue_t  *q;
+
+    n = 0;
+    size = 0;
+
+    if (s->rest.chunk) {
+        iov[n].iov_base = s->rest.data;
+        iov[n++].iov_len = s->rest.len;
+        size += s->rest.len;
+    }
+
+    if (s->out_len > s->out_pos) {
+        iov[n].iov_base = s->out + s->out_pos;
+        iov[n++].iov_len = s->out_len - s->out_pos;
+        size += s->out_len - s->out_pos;
+    }
+
+    if (s->ending) {
+        return n;
+    }
+
+    for (q = s->ready.next; q != &s->ready; q = q->next) {
+        sub = fo_data(q, fo_sub_t, ready);
+
+        if (n == FO_SEND_VECTORS || size >= FO_SEND_BYTES) {
+            break;
+        }
+
+        iov[n].iov_len = fo_feed_data(&sub->pos, &data);
+        iov[n].iov_base = data;
+        size += iov[n++].iov_len;
+
+        for (c = fo_feed_after(sub->pos.chunk);
+             c && n < FO_SEND_VECTORS && size < FO_SEND_BYTES;
+             c = fo_feed_after(c))
+        {
+            iov[n].iov_base = c->data;
+            iov[n].iov_len = c->used;
+            size += iov[n++].iov_len;
+        }
+    }
+
+    return n;
+}
+
+
+static void
+fo_session_sent(fo_session_t *s, size_t n)
+{
+    size_t  part;
+
+    if (s->rest.chunk) {
+        part = fo_min(n, s->rest.len);
+
+        s->rest.data += part;
+        s->rest.len -= part;
+        n -= part;
+
+        if (s->rest.len) {
+            return;
+        }
+
+        fo_chunk_release(&s->hub->chunks, s->rest.chunk);
+        s->rest.chunk = NULL;
+    }
+
+    if (s->out_len > s->out_pos) {
+        part = fo_min(n, s->out_len - s->out_pos);
+
+        s->out_pos += part;
+        n -= part;
+
+        if (s->out_pos == s->out_len) {
+            fo_free(s->hub->alloc, s->out);
+            s->out = NULL;
+            s->out_pos = 0;
+            s->out_len = 0;
+            s->out_size = 0;
+        }
+    }
+
+    if (n) {
+        fo_session_sent_feeds(s, n);
+    }
+}
+
+
+/* moves positions over "n" bytes, in the order of fo_session_gather() */
+
+static void
+fo_session_sent_feeds(fo_session_t *s, size_t n)
+{
+    size_t        part;
+    u_char       *data;
+    unsigned      frames;
+    fo_str_t      rest;
+    fo_hub_t     *hub;
+    fo_sub_t     *sub;
+    fo_feed_t    *feed;
+    fo_chunk_t   *chunk;
+
+    hub = s->hub;
+
+    while (n) {
+        sub = fo_data(s->ready.next, fo_sub_t, ready);
+        feed = sub->feed;
+
+        part = fo_feed_data(&sub->pos, &data);
+        part = fo_min(part, n);
+        n -= part;
+
+        frames = fo_feed_advance(&hub->chunks, &feed->log, &sub->pos, part,
+                                 &chunk, &rest);
+
+        fo_stat_add(hub->stats, FO_STAT_DELIVERIES, frames);
+
+        if (chunk) {
+            s->rest.chunk = chunk;
+            s->rest.data = rest.data;
+            s->rest.len = rest.len;
+        }
+
+        if (sub->pos.chunk == NULL) {
+            fo_queue_remove(&sub->ready);
+            fo_queue_remove(&sub->in_feed);
+            fo_queue_append(&feed->tail, &sub->in_feed);
+        }
+    }
+}
+
+
+static void
+fo_session_stop(fo_session_t *s)
+{
+    fo_queue_remove(&s->queue);
+    fo_queue_append(&s->hub->ended, &s->queue);
+    s->ending = 1;
+    s->busy = 1;
+    s->stopped = 1;
+}

@@ -1,0 +1,665 @@
+
+/*
+ * The partitions that this worker reads for all workers.
+ *
+ * A source row that names this worker becomes a fo_owned_t, which the
+ * source starts.  Once it knows its offset, it answers every ask with a
+ * base, in ring order with the records.  Without demand it lingers, then
+ * stops and gives the row back.
+ */
+
+
+#include "hub/fo_hub_int.h"
+
+
+#define FO_OVERSIZED_QUIET  60000000    /* us */
+#define FO_OWNER_STOPS      64          /* in one tick */
+
+
+static fo_owned_t *fo_owned_claim(fo_hub_t *hub, unsigned row);
+static int fo_owner_take_ring(fo_hub_t *hub);
+static void fo_owner_release_ring(fo_hub_t *hub);
+static void fo_owned_drop(fo_owned_t *o);
+static int fo_owned_settle(fo_owned_t *o);
+static int fo_owned_answer(fo_owned_t *o);
+static int fo_owned_reset(fo_owned_t *o);
+static int fo_owned_send(fo_owned_t *o, const fo_record_t *rec,
+    const fo_mask_t *to);
+static void fo_owned_oversized(fo_owned_t *o);
+static fo_ring_record_t *fo_owned_append(fo_owned_t *o, unsigned type,
+    size_t len, const fo_mask_t *to, int control);
+static void fo_owned_moved(fo_owned_t *o);
+
+
+void
+fo_owner_look_source(fo_hub_t *hub, unsigned row)
+{
+    fo_owned_t       *o;
+    fo_source_row_t  *r;
+
+    r = &hub->z->sources[row];
+
+    if (!atomic_load(&r->used)
+        || !fo_owner_mine(hub, atomic_load(&r->owner)))
+    {
+        return;
+    }
+
+    o = hub->owned[row];
+
+    if (o == NULL) {
+        o = fo_owned_claim(hub, row);
+        if (o == NULL) {
+            return;
+        }
+    }
+
+    if (!fo_amask_empty(&r->demand)) {
+        if (o->linger) {
+            o->linger = 0;
+            atomic_store(&r->state, o->running ? FO_SOURCE_RUNNING
+                                               : FO_SOURCE_STARTING);
+        }
+
+    } else if (o->linger == 0) {
+        o->linger = fo_hub_now(hub) + hub->clusters[o->cluster].linger;
+        atomic_store(&r->state, FO_SOURCE_LINGERING);
+    }
+
+    (void) fo_owned_settle(o);
+}
+
+
+static fo_owned_t *
+fo_owned_claim(fo_hub_t *hub, unsigned row)
+{
+    unsigned          i;
+    fo_owned_t       *o;
+    fo_cluster_t     *cl;
+    fo_source_row_t  *r;
+
+    r = &hub->z->sources[row];
+
+    if (hub->writer == NULL && fo_owner_take_ring(hub) != FO_OK) {
+        return NULL;
+    }
+
+    o = fo_alloc(hub->alloc, sizeof(fo_owned_t));
+    if (o == NULL) {
+        return NULL;
+    }
+
+    memset(o, 0, sizeof(fo_owned_t));
+
+    o->hub = hub;
+    o->r = r;
+    o->row = row;
+    o->generation = atomic_load(&r->generation);
+    o->topic_row = &hub->z->topics[r->topic];
+    o->topic.len = o->topic_row->name_len;
+    o->topic.data = o->topic_row->name;
+    fo_queue_init(&o->queue);
+
+    for (i = 0; i < hub->nclusters; i++) {
+        if (hub->clusters[i].id == o->topic_row->cluster) {
+            break;
+        }
+    }
+
+    if (i == hub->nclusters) {
+        fo_free(hub->alloc, o);
+        return NULL;
+    }
+
+    o->cluster = i;
+    cl = &hub->clusters[i];
+
+    hub->owned[row] = o;
+    atomic_store(&r->state, FO_SOURCE_STARTING);
+    fo_stat_add(hub->stats, FO_STAT_SOURCES, 1);
+
+    if (cl->ops->start(cl->ctx, o, &o->topic, r->partition,
+                       atomic_load(&r->next_offset))
+        != FO_OK)
+    {
+        fo_owned_drop(o);
+        return NULL;
+    }
+
+    return o;
+}
+
+
+/*
+ * With the first partition that is owned comes a ring.  FO_ERROR: none is
+ * free, or no memory; the row is claimed at a later tick.
+ */
+
+static int
+fo_owner_take_ring(fo_hub_t *hub)
+{
+    int         rc;
+    fo_ring_t  *ring;
+
+    hub->writer = fo_alloc(hub->alloc, sizeof(fo_ring_writer_t));
+    if (hub->writer == NULL) {
+        return FO_ERROR;
+    }
+
+    fo_hub_lock(hub);
+
+    rc = fo_slot_take_ring_locked(hub->z, hub->slot);
+
+    if (rc == FO_OK) {
+        ring = fo_zone_ring(hub->z, atomic_load(&hub->me->ring));
+        fo_ring_write_open(hub->writer, ring, ring->size / 16);
+    }
+
+    fo_hub_unlock(hub);
+
+    if (rc != FO_OK) {
+        fo_free(hub->alloc, hub->writer);
+        hub->writer = NULL;
+        hub->env.log(hub->env.ctx, 0, "no free ring", NULL);
+    }
+
+    return rc;
+}
+
+
+/* nothing is owned any more: gives it back once all have read it */
+
+static void
+fo_owner_release_ring(fo_hub_t *hub)
+{
+    if (hub->writer->tail
+        != atomic_load_explicit(&hub->writer->ring->tail,
+                                memory_order_relaxed)
+        || !fo_ring_drained(hub->writer))
+    {
+        return;
+    }
+
+    fo_hub_lock(hub);
+    fo_slot_release_ring_locked(hub->z, hub->slot);
+    fo_hub_unlock(hub);
+
+    fo_free(hub->alloc, hub->writer);
+    hub->writer = NULL;
+    hub->blocked = 0;
+}
+
+
+static void
+fo_owned_drop(fo_owned_t *o)
+{
+    fo_hub_t  *hub;
+
+    hub = o->hub;
+
+    fo_queue_remove(&o->queue);
+    hub->owned[o->row] = NULL;
+    fo_stat_add(hub->stats, FO_STAT_SOURCES, -1);
+
+    fo_free(hub->alloc, o);
+}
+
+
+void
+fo_hub_started(fo_owned_t *o, int64_t offset)
+{
+    o->next = offset;
+    o->running = 1;
+
+    if (o->linger == 0) {
+        atomic_store(&o->r->state, FO_SOURCE_RUNNING);
+    }
+
+    if (o->lost) {
+        o->lost = 0;
+        o->owes = 1;
+    }
+
+    atomic_store_explicit(&o->r->next_offset, offset, memory_order_release);
+
+    (void) fo_owned_settle(o);
+    fo_hub_post(o->hub);
+}
+
+
+/* a reset, then bases, before any further record; FO_AGAIN: no room */
+
+static int
+fo_owned_settle(fo_owned_t *o)
+{
+    if (!o->running) {
+        return FO_OK;
+    }
+
+    if ((o->owes && fo_owned_reset(o) != FO_OK)
+        || fo_owned_answer(o) != FO_OK)
+    {
+        o->hub->blocked = 1;
+        return FO_AGAIN;
+    }
+
+    return FO_OK;
+}
+
+
+static int
+fo_owned_reset(fo_owned_t *o)
+{
+    fo_hub_t          *hub;
+    fo_mask_t          to;
+    fo_ring_record_t  *e;
+
+    hub = o->hub;
+
+    fo_mask_clear(&to);
+    fo_amask_add_to(&o->r->demand, &to);
+    fo_mask_unset(&to, hub->slot);
+
+    if (!fo_mask_empty(&to) && hub->writer) {
+        e = fo_owned_append(o, FO_ENTRY_RESET, 0, &to, 1);
+        if (e == NULL) {
+            return FO_AGAIN;
+        }
+
+        e->offset = o->next;
+    }
+
+    o->owes = 0;
+    fo_src_reset(hub, o->row, o->generation, o->next);
+
+    return FO_OK;
+}
+
+
+static int
+fo_owned_answer(fo_owned_t *o)
+{
+    uint64_t           seq;
+    unsigned           slot;
+    fo_hub_t          *hub;
+    fo_mask_t          asked, to;
+    fo_ring_record_t  *e;
+
+    hub = o->hub;
+
+    fo_amask_take(&o->r->ask, &asked);
+
+    while ((slot = fo_mask_pop(&asked)) != FO_SLOTS) {
+
+        seq = atomic_load_explicit(&hub->z->slots[slot].seq,
+                                   memory_order_acquire);
+
+        if (slot == hub->slot) {
+            fo_src_base(hub, o->row, o->generation, FO_NONE, seq, o->next);
+            continue;
+        }
+
+        fo_mask_clear(&to);
+        fo_mask_set(&to, slot);
+
+        e = hub->writer ? fo_owned_append(o, FO_ENTRY_BASE, 0, &to, 1) : NULL;
+
+        if (e == NULL) {
+            fo_amask_set(&o->r->ask, slot);
+
+            while ((slot = fo_mask_pop(&asked)) != FO_SLOTS) {
+                fo_amask_set(&o->r->ask, slot);
+            }
+
+            return FO_AGAIN;
+        }
+
+        e->offset = o->next;
+        e->time = (int64_t) seq;
+    }
+
+    return FO_OK;
+}
+
+
+int
+fo_hub_record(fo_owned_t *o, const fo_record_t *rec)
+{
+    unsigned    here;
+    fo_str_t    key;
+    fo_hub_t   *hub;
+    fo_mask_t   to;
+
+    hub = o->hub;
+
+    if (hub->blocked || (o->owes && fo_owned_settle(o) != FO_OK)) {
+        hub->blocked = 1;
+        return FO_AGAIN;
+    }
+
+    key.len = rec->key_len;
+    key.data = (u_char *) rec->key;
+
+    fo_topic_match(hub->z, o->topic_row, rec->key ? &key : NULL, &to);
+
+    here = fo_mask_test(&to, hub->slot);
+    fo_mask_unset(&to, hub->slot);
+
+    if (!fo_mask_empty(&to) && hub->writer
+        && fo_owned_send(o, rec, &to) != FO_OK)
+    {
+        hub->blocked = 1;
+        fo_stat_add(hub->stats, FO_STAT_RING_FULL, 1);
+        fo_hub_post(hub);
+        return FO_AGAIN;
+    }
+
+    if (here) {
+        fo_dispatch(hub, o->row, o->generation, rec);
+    }
+
+    fo_stat_add(hub->stats, FO_STAT_RECORDS, 1);
+
+    if (here || !fo_mask_empty(&to)) {
+        fo_stat_add(hub->stats, FO_STAT_RECORDS_MATCHED, 1);
+    }
+
+    fo_stat_put(&o->r->records, 1);
+
+    o->next = rec->offset + 1;
+    fo_owned_moved(o);
+
+    return FO_OK;
+}
+
+
+/* once into the ring, for all of "to"; FO_AGAIN: full */
+
+static int
+fo_owned_send(fo_owned_t *o, const fo_record_t *rec, const fo_mask_t *to)
+{
+    u_char            *p;
+    size_t             key_len, value_len;
+    unsigned           type;
+    uint64_t           most;
+    fo_hub_t          *hub;
+    fo_ring_record_t  *e;
+
+    hub = o->hub;
+    type = FO_ENTRY_RECORD;
+
+    key_len = rec->key ? rec->key_len : 0;
+    value_len = rec->value ? rec->value_len : 0;
+
+    most = fo_ring_entry_max(hub->writer->ring) - sizeof(fo_ring_record_t);
+
+    if (key_len + value_len > most) {
+        type = FO_ENTRY_SKIPPED;
+        value_len = 0;
+
+        if (key_len > most) {
+
+            /* not even the key fits: all who listen have a gap */
+
+            type = FO_ENTRY_RESET;
+            key_len = 0;
+        }
+    }
+
+    e = fo_owned_append(o, type, key_len + value_len, to, 0);
+    if (e == NULL) {
+        return FO_AGAIN;
+    }
+
+    if (type != FO_ENTRY_RECORD) {
+        fo_stat_add(hub->stats, FO_STAT_OVERSIZED, 1);
+        fo_owned_oversized(o);
+    }
+
+    e->offset = rec->offset + (type == FO_ENTRY_RESET);
+    e->time = rec->time;
+    e->key_len = rec->key ? (uint32_t) key_len : FO_NONE;
+    e->value_len = rec->value ? (uint32_t) value_len : FO_NONE;
+
+    p = e->data;
+
+    if (key_len) {
+        memcpy(p, rec->key, key_len);
+        p += key_len;
+    }
+
+    if (value_len) {
+        memcpy(p, rec->value, value_len);
+    }
+
+    fo_stat_add(hub->stats, FO_STAT_RING_WRITTEN, 1);
+
+    return FO_OK;
+}
+
+
+/* told once a minute */
+
+static void
+fo_owned_oversized(fo_owned_t *o)
+{
+    uint64_t   now;
+    fo_hub_t  *hub;
+
+    hub = o->hub;
+    now = fo_hub_now(hub);
+
+    if (o->warned && now - o->warned < FO_OVERSIZED_QUIET) {
+        return;
+    }
+
+    o->warned = now;
+    hub->env.log(hub->env.ctx, 0, "record too big for the ring in topic",
+                 &o->topic);
+}
+
+
+static fo_ring_record_t *
+fo_owned_append(fo_owned_t *o, unsigned type, size_t len,
+    const fo_mask_t *to, int control)
+{
+    fo_ring_record_t  *e;
+
+    e = (fo_ring_record_t *) (void *)
+            fo_ring_append(o->hub->writer, (uint16_t) type,
+                           sizeof(fo_ring_record_t) + len, to, control);
+
+    if (e) {
+        e->row = o->row;
+        e->generation = o->generation;
+        e->key_len = FO_NONE;
+        e->value_len = FO_NONE;
+        fo_hub_post(o->hub);
+    }
+
+    return e;
+}
+
+
+static void
+fo_owned_moved(fo_owned_t *o)
+{
+    if (!fo_queue_linked(&o->queue)) {
+        fo_queue_append(&o->hub->moved, &o->queue);
+        fo_hub_post(o->hub);
+    }
+}
+
+
+void
+fo_hub_reached(fo_owned_t *o, int64_t offset)
+{
+    if (offset > o->next) {
+        o->next = offset;
+        fo_owned_moved(o);
+    }
+}
+
+
+void
+fo_hub_lost(fo_owned_t *o)
+{
+    o->running = 0;
+    o->lost = 1;
+    atomic_store(&o->r->state, FO_SOURCE_STARTING);
+}
+
+
+void
+fo_hub_mismatch(fo_owned_t *o)
+{
+    int        fresh;
+    fo_hub_t  *hub;
+
+    hub = o->hub;
+
+    fo_hub_lock(hub);
+    fresh = fo_topic_any_locked(hub->z, o->r->topic, &hub->wake);
+    fo_hub_unlock(hub);
+
+    if (fresh) {
+        fo_stat_add(hub->stats, FO_STAT_MISMATCHES, 1);
+        hub->env.log(hub->env.ctx, 0, "keys are not where the declared "
+                     "partitioner puts them, reading all partitions of "
+                     "topic", &o->topic);
+    }
+
+    fo_hub_post(hub);
+}
+
+
+void
+fo_hub_watermark(fo_owned_t *o, int64_t high)
+{
+    atomic_store_explicit(&o->r->high, high, memory_order_relaxed);
+}
+
+
+/* after ring and feeds, once a turn */
+
+void
+fo_owner_store(fo_hub_t *hub)
+{
+    fo_owned_t  *o;
+
+    while (!fo_queue_empty(&hub->moved)) {
+        o = fo_data(hub->moved.next, fo_owned_t, queue);
+        fo_queue_remove(&o->queue);
+
+        atomic_store_explicit(&o->r->next_offset, o->next,
+                              memory_order_release);
+    }
+}
+
+
+/* the ring was full: tries again what is owed, then lets sources go on */
+
+void
+fo_owner_unblock(fo_hub_t *hub)
+{
+    unsigned  i;
+
+    hub->blocked = 0;
+
+    for (i = 0; i < FO_SOURCES && !hub->blocked; i++) {
+        if (hub->owned[i]) {
+            (void) fo_owned_settle(hub->owned[i]);
+        }
+    }
+
+    for (i = 0; i < hub->nclusters && !hub->blocked; i++) {
+        hub->clusters[i].ops->resume(hub->clusters[i].ctx);
+    }
+}
+
+
+/* once a second: what lingers too long, what must be looked at again */
+
+void
+fo_owner_tick(fo_hub_t *hub, uint64_t now)
+{
+    int               gone;
+    unsigned          i, n, stops;
+    fo_owned_t       *o;
+    fo_cluster_t     *cl;
+
+    n = 0;
+    stops = 0;
+
+    for (i = 0; i < FO_SOURCES; i++) {
+        o = hub->owned[i];
+
+        if (o == NULL) {
+            if (atomic_load_explicit(&hub->z->sources[i].used,
+                                     memory_order_relaxed))
+            {
+                fo_owner_look_source(hub, i);
+                n += (hub->owned[i] != NULL);
+            }
+
+            continue;
+        }
+
+        n++;
+
+        if (o->linger == 0 || o->linger > now || stops == FO_OWNER_STOPS) {
+            (void) fo_owned_settle(o);
+            continue;
+        }
+
+        stops++;
+
+        fo_hub_lock(hub);
+
+        /* demand is checked again under the lock; what comes after is
+           another tenant of the row */
+
+        gone = fo_source_free_locked(hub->z, i);
+
+        fo_hub_unlock(hub);
+
+        if (gone) {
+            cl = &hub->clusters[o->cluster];
+            cl->ops->stop(cl->ctx, o);
+            fo_owned_drop(o);
+        }
+    }
+
+    if (stops == FO_OWNER_STOPS) {
+
+        /* the others soon: stopping takes librdkafka its time */
+
+        hub->second = now;
+        hub->hurry = 1;
+    }
+
+    if (n == 0 && hub->writer) {
+        fo_owner_release_ring(hub);
+    }
+}
+
+
+/* the hub goes away: rows stay, for the sweep */
+
+void
+fo_owner_done(fo_hub_t *hub)
+{
+    unsigned       i;
+    fo_owned_t    *o;
+    fo_cluster_t  *cl;
+
+    for (i = 0; i < FO_SOURCES; i++) {
+        o = hub->owned[i];
+
+        if (o) {
+            cl = &hub->clusters[o->cluster];
+            cl->ops->stop(cl->ctx, o);
+            fo_owned_drop(o);
+        }
+    }
+}

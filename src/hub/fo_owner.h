@@ -1,0 +1,79 @@
+
+/*
+ * What a worker brings in for all, and what lies in the rings.
+ */
+
+
+#ifndef FO_OWNER_H
+#define FO_OWNER_H
+
+
+#include "core/fo_queue.h"
+#include "hub/fo_source.h"
+
+
+/* what is in the rings besides the header */
+
+enum {
+    FO_ENTRY_RECORD = 1,
+    FO_ENTRY_SKIPPED,          /* a record too big for a ring: its key only */
+    FO_ENTRY_BASE,
+    FO_ENTRY_RESET
+};
+
+
+typedef struct {
+    fo_ring_entry_t         head;
+    uint32_t                row;
+    uint32_t                generation;
+    int64_t                 offset;       /* BASE and RESET: of the next */
+    int64_t                 time;         /* BASE: seq */
+    uint32_t                key_len;      /* FO_NONE: no key */
+    uint32_t                value_len;    /* FO_NONE: no value */
+    u_char                  data[];       /* key, value */
+} fo_ring_record_t;
+
+
+struct fo_owned_s {
+    fo_hub_t               *hub;
+    fo_queue_t              queue;        /* in hub->moved */
+    fo_str_t                topic;        /* the row's */
+    fo_topic_row_t         *topic_row;
+    fo_source_row_t        *r;
+    uint32_t                cluster;
+    uint32_t                row;
+    uint32_t                generation;
+    int64_t                 next;
+    uint64_t                linger;       /* us: stop then; 0: wanted */
+    uint64_t                warned;       /* us: of a record too big */
+    unsigned                running:1;    /* next is known */
+    unsigned                lost:1;
+    unsigned                owes:1;       /* a reset that found no room */
+};
+
+
+#define fo_owner_mine(hub, owner)                                             \
+    ((owner) == fo_owner((hub)->slot, atomic_load(&(hub)->me->generation)))
+
+
+/* fo_describe.c: topics that this worker owns */
+
+void fo_describe_look(fo_hub_t *hub, unsigned row);
+void fo_describe_tick(fo_hub_t *hub, uint64_t now);
+
+
+/* fo_owner.c: partitions that this worker owns */
+
+void fo_owner_look_source(fo_hub_t *hub, unsigned row);
+void fo_owner_store(fo_hub_t *hub);
+void fo_owner_unblock(fo_hub_t *hub);
+void fo_owner_tick(fo_hub_t *hub, uint64_t now);
+void fo_owner_done(fo_hub_t *hub);
+
+
+/* fo_reader.c: the rings of others; 1: the budget is spent */
+
+int fo_reader_turn(fo_hub_t *hub);
+
+
+#endif /* FO_OWNER_H */

@@ -1,0 +1,74 @@
+
+/*
+ * Feeds and their subscriptions: what is told to them, how records come
+ * into feeds, and how feeds come to sockets.
+ */
+
+
+#ifndef FO_SUB_H
+#define FO_SUB_H
+
+
+#include "hub/fo_session.h"
+#include "hub/fo_topic.h"
+
+
+struct fo_feed_s {
+    fo_feed_t              *next;         /* of the same entry */
+    fo_entry_t             *entry;
+    const fo_dialect_t     *dialect;
+    fo_feed_log_t           log;
+    fo_queue_t              tail;         /* subs at the tail */
+    fo_queue_t              behind;       /* subs with a position */
+    fo_queue_t              dirty;        /* in hub->dirty */
+    uint32_t                subs;
+    uint32_t                lost;         /* frames that no memory was for */
+};
+
+
+struct fo_sub_s {
+    fo_session_t           *session;
+    fo_feed_t              *feed;         /* NULL: failed, to be told */
+    fo_pos_t                pos;
+    fo_queue_t              in_session;
+    fo_queue_t              in_feed;      /* feed's tail or behind */
+    fo_queue_t              ready;        /* in session->ready */
+    fo_queue_t              queue;        /* in hub->waiting or ->noted */
+    uint64_t                deadline;     /* us, while waiting */
+    uint64_t                missed;       /* frames, to be told */
+    uint8_t                 live;
+    uint8_t                 error;        /* fo_error_e, to be told */
+    unsigned                tell_ready:1;
+    unsigned                tell_gap:1;
+    unsigned                uncounted:1;
+};
+
+
+/* fo_sub.c */
+
+void fo_sub_live(fo_sub_t *sub);
+void fo_sub_fail(fo_sub_t *sub, fo_error_e error);
+void fo_sub_missed(fo_sub_t *sub, uint64_t frames, int counted);
+void fo_sub_timeouts(fo_hub_t *hub, uint64_t now);
+void fo_sub_tell(fo_hub_t *hub);
+void fo_sub_tell_session(fo_session_t *s);
+
+
+/* fo_dispatch.c: records to feeds */
+
+void fo_dispatch(fo_hub_t *hub, unsigned row, unsigned generation,
+    const fo_record_t *rec);
+void fo_dispatch_skipped(fo_hub_t *hub, unsigned row, unsigned generation,
+    const fo_record_t *rec);
+
+
+/* fo_flush.c: feeds to sessions to sockets */
+
+void fo_flush_feeds(fo_hub_t *hub);    /* phase 1 */
+int fo_flush(fo_hub_t *hub);           /* phase 2; 1: more in the next turn */
+void fo_feed_distribute(fo_feed_t *feed);
+void fo_session_ready(fo_session_t *s);
+void fo_sub_ready(fo_sub_t *sub);
+
+
+#endif /* FO_SUB_H */

@@ -1,0 +1,114 @@
+
+/*
+ * Topics that this worker holds, their partitions as it reads them, and the
+ * filters that somebody subscribes to.
+ */
+
+
+#ifndef FO_TOPIC_H
+#define FO_TOPIC_H
+
+
+#include "core/fo_index.h"
+#include "hub/fo_hub.h"
+
+
+typedef struct fo_topic_s  fo_topic_t;
+typedef struct fo_src_s    fo_src_t;
+typedef struct fo_entry_s  fo_entry_t;
+typedef struct fo_feed_s   fo_feed_t;
+
+
+struct fo_src_s {
+    fo_topic_t             *topic;
+    uint32_t                partition;
+    uint32_t                row;          /* FO_NONE: not demanded yet */
+    uint32_t                generation;
+    uint32_t                entries;      /* that need it */
+    uint32_t                ring;         /* that its base came by, FO_NONE:
+                                             none, or owned here */
+    uint32_t                grown;        /* found by growth, no base yet */
+    uint64_t                base_seq;     /* of the newest base */
+    int64_t                 next;         /* lower offsets have been seen */
+};
+
+
+struct fo_topic_s {
+    fo_link_t               link;         /* in hub->names */
+    fo_hub_t               *hub;
+    fo_str_t                name;
+    uint64_t                cluster_id;
+    uint32_t                cluster;
+    uint32_t                row;
+    uint32_t                known;        /* partitions are known */
+    uint32_t                any;          /* no pruning for it */
+    uint32_t                held;         /* may not go, even if empty */
+    uint32_t                partitions;
+    fo_src_t              **sources;      /* by partition, NULL: unneeded */
+    fo_entry_t             *all;          /* the entry for everything */
+    fo_queue_t              waiting;      /* entries that are not live */
+    fo_queue_t              entries;      /* entries that are */
+    uint64_t                prefixes;     /* lengths in use, as hashed */
+    uint32_t                prefix[FO_PREFIX_MAX + 1];  /* entries by length */
+    uint32_t                wanted[FO_PREFIX_MAX + 1];  /* those in the zone */
+};
+
+
+typedef enum {
+    FO_ENTRY_NEW = 0,          /* waits for the topic */
+    FO_ENTRY_PENDING,          /* waits for bases */
+    FO_ENTRY_LIVE
+} fo_entry_state_e;
+
+
+struct fo_entry_s {
+    fo_link_t               link;         /* in hub->filters */
+    fo_queue_t              in_topic;
+    fo_topic_t             *topic;
+    fo_feed_t              *feeds;
+    uint64_t                seq;          /* bases from this one on count */
+    uint64_t                since;        /* us: when it was asked for */
+    int32_t                 partition;    /* the only one, or -1: all */
+    uint32_t                span;         /* of which it counts as a user */
+    uint32_t                waiting;      /* sources without a base */
+    uint32_t                key_len;
+    uint8_t                 kind;         /* fo_filter_kind_e */
+    uint8_t                 state;        /* fo_entry_state_e */
+    uint8_t                 demanded;     /* is in the zone */
+    u_char                  key[];
+};
+
+
+/* fo_topic.c: topics, sources as read, entries */
+
+fo_topic_t *fo_topic_get(fo_hub_t *hub, unsigned cluster,
+    const fo_str_t *name);
+void fo_topic_hold(fo_topic_t *topic);
+void fo_topic_release(fo_topic_t *topic);   /* drops an empty one */
+
+/* the row may have changed: reads it and acts on what is new */
+void fo_topic_look(fo_hub_t *hub, unsigned row);
+
+/* a base for "row" came in; or everything of it must be asked anew */
+void fo_src_base(fo_hub_t *hub, unsigned row, unsigned generation,
+    unsigned ring, uint64_t seq, int64_t next);
+void fo_src_reset(fo_hub_t *hub, unsigned row, unsigned generation,
+    int64_t next);
+void fo_src_lapsed(fo_hub_t *hub, unsigned ring);
+
+
+/* fo_entry.c */
+
+fo_entry_t *fo_entry_get(fo_topic_t *topic, const fo_filter_t *f);
+void fo_entry_drop(fo_entry_t *entry);
+fo_error_e fo_entry_begin(fo_entry_t *entry);
+void fo_entry_live(fo_entry_t *entry);
+void fo_entry_fail(fo_entry_t *entry, fo_error_e error);
+void fo_entry_gap(fo_entry_t *entry);
+int fo_entry_uses(const fo_entry_t *entry, const fo_src_t *src);
+
+fo_error_e fo_entry_grow(fo_entry_t *entry);
+fo_error_e fo_entry_unprune(fo_entry_t *entry);
+
+
+#endif /* FO_TOPIC_H */
