@@ -1,0 +1,297 @@
+
+/*
+ * Records from the live handle's queue to the hub, for a bounded time a
+ * turn.  A message is read in place and destroyed at once; the one for
+ * which the hub has no room stays in hand, and Kafka keeps the rest.
+ *
+ * The queue writes to the eventfd only when it was empty: so either it is
+ * drained until it is, or the next turn is posted.
+ */
+
+
+#include "source/ngx_http_fanout_kafka_int.h"
+
+
+static void ngx_http_fanout_kafka_kick(ngx_http_fanout_kafka_t *k,
+    rd_kafka_message_t *rkm);
+static ngx_int_t ngx_http_fanout_kafka_deliver(ngx_http_fanout_kafka_t *k,
+    rd_kafka_message_t *rkm);
+static void ngx_http_fanout_kafka_key_check(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_topic_t *t, rd_kafka_message_t *rkm);
+static void ngx_http_fanout_kafka_trouble(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_part_t *part, rd_kafka_message_t *rkm);
+static void ngx_http_fanout_kafka_lost(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_part_t *part);
+
+
+void
+ngx_http_fanout_kafka_drain(ngx_http_fanout_kafka_t *k)
+{
+    uint64_t                         end;
+    ngx_uint_t                       n;
+    rd_kafka_message_t              *rkm;
+    ngx_http_fanout_kafka_handle_t  *h;
+
+    h = k->handles[NGX_HTTP_FANOUT_KAFKA_LIVE];
+    if (h == NULL) {
+        return;
+    }
+
+    end = ngx_http_fanout_kafka_clock() + NGX_HTTP_FANOUT_KAFKA_TIME;
+
+    for (n = 1; n <= NGX_HTTP_FANOUT_KAFKA_RECORDS; n++) {
+
+        rkm = k->hand;
+
+        if (rkm == NULL) {
+            rkm = rd_kafka_consume_queue(h->records, 0);
+
+            if (rkm == NULL) {
+                return;
+            }
+        }
+
+        k->hand = NULL;
+
+        if (ngx_http_fanout_kafka_deliver(k, rkm) == NGX_AGAIN) {
+            k->hand = rkm;
+            return;
+        }
+
+        ngx_http_fanout_kafka_kick(k, rkm);
+
+        rd_kafka_message_destroy(rkm);
+
+        if (n % 64 == 0 && ngx_http_fanout_kafka_clock() >= end) {
+            break;
+        }
+    }
+
+    ngx_http_fanout_kafka_post(k);
+}
+
+
+/*
+ * librdkafka before 2.2 stops fetching when its queue is full, and looks
+ * again after up to a second.  Whenever half a queue was taken, its broker
+ * threads are woken, so that they look.  There is no function for that
+ * alone; to set the credentials that are set does nothing else.
+ */
+
+static void
+ngx_http_fanout_kafka_kick(ngx_http_fanout_kafka_t *k,
+    rd_kafka_message_t *rkm)
+{
+    rd_kafka_error_t  *error;
+
+    if (k->kick_records == 0) {
+        return;
+    }
+
+    k->taken_records++;
+    k->taken_bytes += rkm->len + rkm->key_len;
+
+    if (k->taken_records < k->kick_records
+        && k->taken_bytes < k->kick_bytes)
+    {
+        return;
+    }
+
+    k->taken_records = 0;
+    k->taken_bytes = 0;
+
+    error = rd_kafka_sasl_set_credentials(
+                                k->handles[NGX_HTTP_FANOUT_KAFKA_LIVE]->rk,
+                                k->username, k->password);
+    if (error) {
+        rd_kafka_error_destroy(error);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_fanout_kafka_deliver(ngx_http_fanout_kafka_t *k,
+    rd_kafka_message_t *rkm)
+{
+    fo_record_t                     rec;
+    ngx_http_fanout_kafka_part_t   *part;
+    ngx_http_fanout_kafka_topic_t  *t;
+
+    t = rkm->rkt ? rd_kafka_topic_opaque(rkm->rkt) : NULL;
+
+    part = NULL;
+
+    if (t && rkm->partition >= 0
+        && (ngx_uint_t) rkm->partition < t->nparts)
+    {
+        part = t->parts[rkm->partition];
+
+        if (part && part->state != NGX_HTTP_FANOUT_KAFKA_RUNNING) {
+            part = NULL;
+        }
+    }
+
+    if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        ngx_http_fanout_kafka_trouble(k, part, rkm);
+        return NGX_OK;
+    }
+
+    if (part == NULL || rkm->offset < part->next) {
+        return NGX_OK;
+    }
+
+    rec.key = rkm->key;
+    rec.key_len = (uint32_t) rkm->key_len;
+    rec.value = rkm->payload;
+    rec.value_len = (uint32_t) rkm->len;
+    rec.offset = rkm->offset;
+    rec.time = rd_kafka_message_timestamp(rkm, NULL);
+    rec.partition = (uint32_t) rkm->partition;
+
+    if (fo_hub_record(part->owned, &rec) == FO_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    part->next = rkm->offset + 1;
+    part->err = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    if (t->partitioner != NGX_HTTP_FANOUT_KAFKA_ANY) {
+        ngx_http_fanout_kafka_key_check(k, t, rkm);
+    }
+
+    if (!k->up) {
+        ngx_http_fanout_kafka_up(k);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Is the key where the declared partitioner puts it?  If not, the topic may
+ * just have grown: only when it has as many partitions as we think, the
+ * declaration is wrong.
+ */
+
+static void
+ngx_http_fanout_kafka_key_check(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_topic_t *t, rd_kafka_message_t *rkm)
+{
+    int32_t  partition;
+
+    if (t->partitions == 0 || t->suspect) {
+        return;
+    }
+
+    partition = ngx_http_fanout_kafka_partition(t->partitioner, rkm->key,
+                                                rkm->key_len,
+                                                (int32_t) t->partitions);
+
+    if (partition == -1 || partition == rkm->partition) {
+        return;
+    }
+
+    t->suspect = 1;
+    ngx_http_fanout_kafka_ask(k, t);
+}
+
+
+void
+ngx_http_fanout_kafka_counted(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_topic_t *t, uint32_t partitions)
+{
+    ngx_uint_t  i, wrong;
+
+    wrong = t->suspect && partitions && partitions == t->partitions;
+
+    t->suspect = 0;
+
+    if (partitions) {
+        t->partitions = partitions;
+    }
+
+    if (!wrong) {
+        return;
+    }
+
+    for (i = 0; i < t->nparts; i++) {
+        if (t->parts[i]
+            && t->parts[i]->state == NGX_HTTP_FANOUT_KAFKA_RUNNING)
+        {
+            t->partitioner = NGX_HTTP_FANOUT_KAFKA_ANY;
+            fo_hub_mismatch(t->parts[i]->owned);
+
+            return;
+        }
+    }
+}
+
+
+static void
+ngx_http_fanout_kafka_trouble(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_part_t *part, rd_kafka_message_t *rkm)
+{
+    if (part == NULL) {
+        return;
+    }
+
+    if (rkm->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        part->next = ngx_max(part->next, rkm->offset);
+        part->err = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+        fo_hub_reached(part->owned, part->next);
+        ngx_http_fanout_kafka_up(k);
+
+        return;
+    }
+
+    if (part->err != rkm->err) {
+        part->err = rkm->err;
+
+        ngx_log_error(NGX_LOG_ERR, k->cycle->log, 0,
+                      "kafka \"%V\": partition %uD of topic \"%s\": %s",
+                      ngx_http_fanout_kafka_name(k->conf), part->partition,
+                      part->topic->name.data, rd_kafka_message_errstr(rkm));
+    }
+
+    switch (rkm->err) {
+
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+#if (RD_KAFKA_VERSION >= 0x02010000)
+    case RD_KAFKA_RESP_ERR__LOG_TRUNCATION:
+#endif
+        ngx_http_fanout_kafka_lost(k, part);
+        break;
+
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+
+        /* it may come back under the same name */
+
+        ngx_http_fanout_kafka_again(k, part, NGX_HTTP_FANOUT_KAFKA_RETRY);
+        break;
+
+    default:
+
+        /* librdkafka goes on trying */
+
+        break;
+    }
+}
+
+
+/* what was to be read next is gone: go on with the oldest there is */
+
+static void
+ngx_http_fanout_kafka_lost(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_part_t *part)
+{
+    part->next = FO_OFFSET_BEGIN;
+    part->told = 0;
+
+    ngx_http_fanout_kafka_again(k, part, 0);
+
+    fo_hub_lost(part->owned);
+}
