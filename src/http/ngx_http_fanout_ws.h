@@ -1,0 +1,70 @@
+
+/*
+ * A websocket session, as the files of the transport share it:
+ * ngx_http_fanout_websocket.c (its life), ngx_http_fanout_ws_input.c and
+ * ngx_http_fanout_ws_send.c.
+ */
+
+
+#ifndef NGX_HTTP_FANOUT_WS_H
+#define NGX_HTTP_FANOUT_WS_H
+
+
+#include "http/ngx_http_fanout_http.h"
+#include "core/fo_ws.h"
+
+
+#define NGX_HTTP_FANOUT_LAST    5000        /* ms between two writes of the
+                                               last words */
+
+
+typedef struct {
+    fo_session_t                 session;    /* must be first */
+    ngx_http_request_t          *request;
+    ngx_http_fanout_loc_conf_t  *conf;
+    const fo_dialect_t          *dialect;
+    fo_ws_parser_t               parser;
+    u_char                      *message;    /* of an unfinished message */
+    size_t                       length;
+    size_t                       size;
+    ngx_msec_t                   heard;      /* when bytes came last */
+    unsigned                     subscribed:1;
+    unsigned                     pinged:1;   /* and not heard since */
+    unsigned                     held:1;     /* not read: answers wait */
+    unsigned                     failed:1;   /* no memory */
+    unsigned                     closing:1;  /* Close was said */
+    unsigned                     closed:1;   /* the peer's Close or end came */
+    unsigned                     done:1;     /* the request is finalized */
+} ngx_http_fanout_ws_t;
+
+
+/* bytes from the peer, which it may change */
+void ngx_http_fanout_ws_input(ngx_http_fanout_ws_t *ws, u_char *p,
+    u_char *last);
+
+/* if it is allowed; else the session ends with the notice */
+void ngx_http_fanout_ws_subscribe(ngx_http_fanout_ws_t *ws,
+    const fo_filter_t *f);
+
+/* one whole message */
+void ngx_http_fanout_ws_say(ngx_http_fanout_ws_t *ws,
+    unsigned opcode, const fo_str_t *data);
+
+/* a refusal of ours: the dialect's notice, counted, then the end; detail may
+   be NULL */
+void ngx_http_fanout_ws_fail(ngx_http_fanout_ws_t *ws,
+    fo_error_e error, const fo_str_t *detail);
+
+/* says Close, unless it was said, and ends; code 0: without a code */
+void ngx_http_fanout_ws_close(ngx_http_fanout_ws_t *ws,
+    unsigned code, const char *reason);
+
+/* the peer gave a sign of life */
+void ngx_http_fanout_ws_alive(ngx_http_fanout_ws_t *ws);
+
+/* of fo_transport_ops_t */
+ssize_t ngx_http_fanout_ws_send(fo_session_t *s,
+    const struct iovec *iov, unsigned n, unsigned *busy);
+
+
+#endif /* NGX_HTTP_FANOUT_WS_H */
