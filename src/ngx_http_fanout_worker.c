@@ -39,6 +39,8 @@ static int ngx_http_fanout_worker_alive(void *ctx, int32_t pid);
 static void ngx_http_fanout_worker_post(void *ctx);
 static void ngx_http_fanout_worker_log(void *ctx, int alert,
     const char *text, const fo_str_t *name);
+static void ngx_http_fanout_worker_gap(void *ctx, const fo_str_t *topic,
+    uint32_t partition, int64_t from, int64_t to);
 static void ngx_http_fanout_worker_report(void *ctx, unsigned up,
     const char *error);
 static void ngx_http_fanout_worker_statistics(ngx_uint_t cluster,
@@ -126,7 +128,7 @@ ngx_http_fanout_worker_init(ngx_cycle_t *cycle,
 
     p->wakeup->idle = 1;
 
-    ngx_add_timer(&p->tick, 100);
+    ngx_add_timer(&p->tick, 1);
 
     /* what was marked between claim and now */
 
@@ -190,6 +192,7 @@ ngx_http_fanout_worker_claim(ngx_cycle_t *cycle)
     env.alive = ngx_http_fanout_worker_alive;
     env.post = ngx_http_fanout_worker_post;
     env.log = ngx_http_fanout_worker_log;
+    env.gap = ngx_http_fanout_worker_gap;
 
     w->hub = fo_hub_create(&p->alloc, &env, w->zone, w->slot);
 
@@ -279,7 +282,7 @@ ngx_http_fanout_worker_exit(ngx_cycle_t *cycle)
 
     ngx_http_fanout_eventfd_remove(p->wakeup);
 
-    ngx_http_fanout_worker_leave();
+    fo_hub_exit(w->hub);
     w->hub = NULL;
 
     for (k = 0; k < w->nclusters; k++) {
@@ -404,6 +407,22 @@ ngx_http_fanout_worker_log(void *ctx, int alert, const char *text,
 }
 
 
+static void
+ngx_http_fanout_worker_gap(void *ctx, const fo_str_t *topic,
+    uint32_t partition, int64_t from, int64_t to)
+{
+    ngx_str_t  name;
+
+    name.len = topic->len;
+    name.data = topic->data;
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "fanout: gap in topic \"%V\" partition %uD: "
+                  "offsets %L to %L missed by subscribers of this worker",
+                  &name, partition, from, to);
+}
+
+
 /* the state of a cluster, for the status of any worker */
 
 static void
@@ -463,15 +482,9 @@ ngx_http_fanout_worker_wakeup_handler(ngx_event_t *ev)
 
     if (w->hub && p->wakeup->close && atomic_load(&me->state) == FO_SLOT_LIVE)
     {
-        /* a reload or a quit: others are preferred as owners from now on */
+        /* a reload or a quit: sources go to workers that stay */
 
-        ngx_http_fanout_zone_lock(p->zone);
-
-        if (atomic_load(&me->state) == FO_SLOT_LIVE) {
-            atomic_store(&me->state, FO_SLOT_EXITING);
-        }
-
-        ngx_http_fanout_zone_unlock(p->zone);
+        fo_hub_leave(w->hub);
 
         for (k = 0; k < w->nclusters; k++) {
             ngx_http_fanout_kafka_quit(p->kafka[k]);

@@ -337,6 +337,16 @@ fo_ring_slowest(fo_ring_writer_t *w, uint64_t *cursor)
 }
 
 
+int
+fo_ring_owed(fo_ring_writer_t *w, unsigned slot, uint64_t *cursor)
+{
+    *cursor = atomic_load_explicit(&w->ring->cursor[slot].cursor,
+                                   memory_order_acquire);
+
+    return fo_ring_live(*cursor) && *cursor < w->end[slot];
+}
+
+
 /* takes back what is unpublished for a lapsed reader, see 5 */
 
 static void
@@ -466,6 +476,7 @@ fo_ring_read_open(fo_ring_reader_t *rd, fo_ring_t *ring, unsigned slot)
     rd->cursor = tail;
     rd->pos = tail;
     rd->lap = tail - tail % ring->size;
+    rd->limit = FO_RING_NO_LIMIT;
 }
 
 
@@ -481,6 +492,7 @@ fo_ring_read(fo_ring_reader_t *rd, void *buf, size_t size, size_t *need)
     /* end before start, see 1 */
 
     end = atomic_load_explicit(&range->end, memory_order_acquire);
+    end = fo_min(end, rd->limit);
 
     pos = rd->pos;
     rc = FO_AGAIN;

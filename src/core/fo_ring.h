@@ -97,11 +97,16 @@ typedef struct {
     uint64_t               cursor;     /* what it last stored */
     uint64_t               pos;        /* where it reads */
     uint64_t               lap;        /* the latest position at place 0 */
+    uint64_t               limit;      /* entries from here on are not read
+                                          now; the caller may set it, at a
+                                          position that was a tail */
 } fo_ring_reader_t;
 
 
 /* bytes of shared memory for a ring with "size" bytes of data */
 #define fo_ring_bytes(size)  (sizeof(fo_ring_t) + (size))
+
+#define FO_RING_NO_LIMIT   ((uint64_t) -1)
 
 /* makes a fresh ring in memory aligned to 64; nobody else sees it yet */
 void fo_ring_init(fo_ring_t *ring, uint64_t size);
@@ -138,8 +143,15 @@ void fo_ring_publish(fo_ring_writer_t *w, fo_mask_t *touched);
  */
 unsigned fo_ring_slowest(fo_ring_writer_t *w, uint64_t *cursor);
 
+/* is there something that this reader has still to read?  *cursor as above */
+int fo_ring_owed(fo_ring_writer_t *w, unsigned slot, uint64_t *cursor);
+
 /* marks a reader lapsed if its cursor is still "cursor"; 1 if it was */
 int fo_ring_lapse(fo_ring_writer_t *w, unsigned slot, uint64_t cursor);
+
+/* up to where entries are visible now */
+#define fo_ring_tail(ring)                                                    \
+    atomic_load_explicit(&(ring)->tail, memory_order_acquire)
 
 /* has everyone read everything? */
 int fo_ring_drained(fo_ring_writer_t *w);

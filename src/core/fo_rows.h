@@ -88,6 +88,10 @@ struct fo_source_row_s {
     fo_amask_t         demand;        /* workers that want it; lock */
     fo_amask_t         ask;           /* workers that wait for a base; set
                                          under the lock, taken by the owner */
+    _Atomic uint32_t   tenure;        /* the how-manieth owner this is, not
+                                         0; lock */
+    _Atomic uint32_t   resets;        /* how often reading began anew; owner,
+                                         before next_offset is set back */
     _Atomic int64_t    next_offset;   /* of the next record to be matched,
                                          or FO_OFFSET_*; owner (release) */
     _Atomic int64_t    high;          /* high watermark, -1 unknown; owner */
@@ -117,6 +121,13 @@ void fo_topic_ask_again_locked(fo_zone_t *z, unsigned row, fo_mask_t *wake);
 
 /* frees the row if nobody uses it and no source row is left: 1 if so */
 int fo_topic_free_locked(fo_zone_t *z, unsigned row);
+
+/*
+ * The owner is gone or leaves: names another one, or frees the row if nobody
+ * wants it.  Where nobody else can own it, it stays with one that is still
+ * alive; else it has no owner, and this is to be called again.
+ */
+void fo_topic_pass_locked(fo_zone_t *z, unsigned row, fo_mask_t *wake);
 
 /*
  * Interest of "slot" in one filter of a topic.  "hash" by fo_hash_key() or
@@ -157,11 +168,19 @@ void fo_source_ask_locked(fo_zone_t *z, unsigned row, unsigned slot,
 void fo_source_leave_locked(fo_zone_t *z, unsigned row, unsigned slot,
     fo_mask_t *wake);
 
-/* names "slot" as the owner; it will answer all who demand the partition */
-void fo_source_own_locked(fo_zone_t *z, unsigned row, unsigned slot);
-
 /* the owner gives the row up: frees it and returns 1, or 0 if demanded */
 int fo_source_free_locked(fo_zone_t *z, unsigned row);
+
+/*
+ * The owner is gone or leaves; as fo_topic_pass_locked().  Who takes over
+ * starts at next_offset and answers all who demand the partition.  An owner
+ * that is alive has published its ring and stored next_offset before, and
+ * says nothing of the partition after.
+ */
+void fo_source_pass_locked(fo_zone_t *z, unsigned row, fo_mask_t *wake);
+
+/* can the row be passed on to somebody who stays? */
+int fo_source_heir_locked(fo_zone_t *z, unsigned row);
 
 
 /*

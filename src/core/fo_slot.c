@@ -10,6 +10,7 @@
 
 
 static int fo_slot_knows(const fo_slot_t *s, uint64_t cluster);
+static unsigned fo_slot_free_ring_locked(const fo_zone_t *z);
 static void fo_slot_mark(fo_slot_t *s, _Atomic uint64_t *words,
     unsigned row);
 
@@ -54,6 +55,7 @@ fo_slot_claim_locked(fo_zone_t *z, int32_t pid, const uint64_t *clusters,
     atomic_store(&s->armed, 0);
     atomic_store(&s->ring, FO_NONE);
     atomic_store(&s->owned, 0);
+    atomic_store(&s->carried, 0);
     atomic_store(&s->pid, pid);
     atomic_fetch_add(&s->generation, 1);
     s->sweep = 0;
@@ -92,7 +94,8 @@ fo_slot_knows(const fo_slot_t *s, uint64_t cluster)
 
 
 unsigned
-fo_slot_choose_locked(fo_zone_t *z, uint64_t cluster, unsigned self)
+fo_slot_choose_locked(fo_zone_t *z, uint64_t cluster, unsigned self,
+    int ring)
 {
     unsigned    i, best, spare, owners, state;
     uint64_t    cost, least, least_spare;
@@ -110,6 +113,10 @@ fo_slot_choose_locked(fo_zone_t *z, uint64_t cluster, unsigned self)
         }
     }
 
+    if (ring && fo_slot_free_ring_locked(z) != FO_NONE) {
+        ring = 0;
+    }
+
     best = FO_NONE;
     least = UINT64_MAX;
 
@@ -121,7 +128,8 @@ fo_slot_choose_locked(fo_zone_t *z, uint64_t cluster, unsigned self)
         state = atomic_load(&s->state);
 
         if ((state != FO_SLOT_LIVE && state != FO_SLOT_EXITING)
-            || !fo_slot_knows(s, cluster))
+            || !fo_slot_knows(s, cluster)
+            || (ring && atomic_load(&s->ring) == FO_NONE))
         {
             continue;
         }
@@ -179,27 +187,41 @@ fo_slot_mark_source(fo_zone_t *z, unsigned slot, unsigned row,
 }
 
 
+static unsigned
+fo_slot_free_ring_locked(const fo_zone_t *z)
+{
+    unsigned  i;
+
+    for (i = 0; i < z->head->nrings; i++) {
+
+        if (atomic_load(&fo_zone_ring(z, i)->writer) == FO_RING_NO_WRITER) {
+            return i;
+        }
+    }
+
+    return FO_NONE;
+}
+
+
 int
 fo_slot_take_ring_locked(fo_zone_t *z, unsigned slot)
 {
-    unsigned    i;
-    fo_ring_t  *ring;
+    unsigned  ring;
 
     if (atomic_load(&z->slots[slot].ring) != FO_NONE) {
         return FO_OK;
     }
 
-    for (i = 0; i < z->head->nrings; i++) {
-        ring = fo_zone_ring(z, i);
+    ring = fo_slot_free_ring_locked(z);
 
-        if (atomic_load(&ring->writer) == FO_RING_NO_WRITER) {
-            atomic_store(&ring->writer, slot);
-            atomic_store(&z->slots[slot].ring, i);
-            return FO_OK;
-        }
+    if (ring == FO_NONE) {
+        return FO_ERROR;
     }
 
-    return FO_ERROR;
+    atomic_store(&fo_zone_ring(z, ring)->writer, slot);
+    atomic_store(&z->slots[slot].ring, ring);
+
+    return FO_OK;
 }
 
 

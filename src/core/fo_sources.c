@@ -17,6 +17,8 @@ static unsigned fo_source_make_locked(fo_zone_t *z, unsigned topic,
     uint32_t partition, int64_t from, unsigned slot);
 static int fo_source_adopt_locked(fo_zone_t *z, unsigned row,
     unsigned self);
+static void fo_source_own_locked(fo_zone_t *z, unsigned row, unsigned slot);
+static void fo_source_disown_locked(fo_zone_t *z, unsigned row);
 
 
 static unsigned
@@ -71,6 +73,8 @@ fo_source_make_locked(fo_zone_t *z, unsigned topic, uint32_t partition,
     r->partition = partition;
     atomic_store(&r->state, FO_SOURCE_WANTED);
     atomic_store(&r->owner, FO_NOBODY);
+    atomic_store(&r->tenure, 0);
+    atomic_store(&r->resets, 0);
     atomic_store(&r->next_offset, from);
     atomic_store(&r->high, -1);
     atomic_store(&r->records, 0);
@@ -106,7 +110,7 @@ fo_source_adopt_locked(fo_zone_t *z, unsigned row, unsigned self)
         return FO_OK;
     }
 
-    slot = fo_slot_choose_locked(z, z->topics[r->topic].cluster, self);
+    slot = fo_slot_choose_locked(z, z->topics[r->topic].cluster, self, 1);
     if (slot == FO_NONE) {
         return FO_ERROR;
     }
@@ -117,7 +121,9 @@ fo_source_adopt_locked(fo_zone_t *z, unsigned row, unsigned self)
 }
 
 
-void
+/* names the owner, who answers all that demand the partition */
+
+static void
 fo_source_own_locked(fo_zone_t *z, unsigned row, unsigned slot)
 {
     fo_mask_t         m;
@@ -135,10 +141,79 @@ fo_source_own_locked(fo_zone_t *z, unsigned row, unsigned slot)
         fo_amask_set(&r->ask, i);
     }
 
+    /* it was chosen as one that has a ring or can have one */
+
+    (void) fo_slot_take_ring_locked(z, slot);
+
     atomic_store(&r->state, FO_SOURCE_WANTED);
+    atomic_fetch_add(&r->tenure, 1);
     atomic_store(&r->owner,
                  fo_owner(slot, atomic_load(&z->slots[slot].generation)));
     atomic_fetch_add(&z->slots[slot].owned, 1);
+    atomic_fetch_add(&z->slots[slot].carried, 1);
+}
+
+
+static void
+fo_source_disown_locked(fo_zone_t *z, unsigned row)
+{
+    uint64_t          owner;
+    fo_slot_t        *s;
+    fo_source_row_t  *r;
+
+    r = &z->sources[row];
+    owner = atomic_load(&r->owner);
+
+    if (fo_owner_alive(z, owner)) {
+        s = &z->slots[fo_owner_slot(owner)];
+
+        atomic_fetch_sub(&s->owned, 1);
+        atomic_fetch_sub(&s->carried, 1);
+    }
+
+    atomic_store(&r->owner, FO_NOBODY);
+}
+
+
+int
+fo_source_heir_locked(fo_zone_t *z, unsigned row)
+{
+    unsigned          slot;
+    fo_source_row_t  *r;
+
+    r = &z->sources[row];
+
+    slot = fo_slot_choose_locked(z, z->topics[r->topic].cluster,
+                                 fo_owner_slot(atomic_load(&r->owner)), 1);
+
+    return slot != FO_NONE
+           && atomic_load(&z->slots[slot].state) == FO_SLOT_LIVE;
+}
+
+
+void
+fo_source_pass_locked(fo_zone_t *z, unsigned row, fo_mask_t *wake)
+{
+    unsigned          slot;
+    fo_source_row_t  *r;
+
+    r = &z->sources[row];
+
+    if (fo_amask_empty(&r->demand)) {
+        (void) fo_source_free_locked(z, row);
+        return;
+    }
+
+    fo_source_disown_locked(z, row);
+
+    slot = fo_slot_choose_locked(z, z->topics[r->topic].cluster, FO_NONE, 1);
+
+    if (slot == FO_NONE) {
+        return;
+    }
+
+    fo_source_own_locked(z, row, slot);
+    fo_slot_mark_source(z, slot, row, wake);
 }
 
 
@@ -229,10 +304,7 @@ fo_source_free_locked(fo_zone_t *z, unsigned row)
         return 0;
     }
 
-    if (fo_owner_alive(z, atomic_load(&r->owner))) {
-        atomic_fetch_sub(
-            &z->slots[fo_owner_slot(atomic_load(&r->owner))].owned, 1);
-    }
+    fo_source_disown_locked(z, row);
 
     chain = fo_source_chain(z, r->topic, r->partition);
 
@@ -255,7 +327,6 @@ fo_source_free_locked(fo_zone_t *z, unsigned row)
     z->head->source_hint = row;
 
     atomic_store(&r->used, 0);
-    atomic_store(&r->owner, FO_NOBODY);
 
     return 1;
 }
@@ -269,12 +340,23 @@ fo_rows_mend_locked(fo_zone_t *z)
     fo_topic_row_t   *t;
     fo_source_row_t  *r;
 
+    /* a ring that was being taken or given back belongs to nobody */
+
+    for (i = 0; i < z->head->nrings; i++) {
+        slot = (unsigned) atomic_load(&fo_zone_ring(z, i)->writer);
+
+        if (slot < FO_SLOTS && atomic_load(&z->slots[slot].ring) != i) {
+            atomic_store(&fo_zone_ring(z, i)->writer, FO_RING_NO_WRITER);
+        }
+    }
+
     memset(z->head->topic_chain, 0, sizeof(z->head->topic_chain));
     memset(z->head->source_chain, 0, sizeof(z->head->source_chain));
     z->head->sources = 0;
 
     for (i = 0; i < FO_SLOTS; i++) {
         atomic_store(&z->slots[i].owned, 0);
+        atomic_store(&z->slots[i].carried, 0);
     }
 
     for (i = 0; i < FO_TOPICS; i++) {
@@ -311,6 +393,7 @@ fo_rows_mend_locked(fo_zone_t *z)
         if (fo_owner_alive(z, atomic_load(&r->owner))) {
             slot = fo_owner_slot(atomic_load(&r->owner));
             atomic_fetch_add(&z->slots[slot].owned, 1);
+            atomic_fetch_add(&z->slots[slot].carried, 1);
         }
     }
 }

@@ -42,8 +42,8 @@ fo_slot_sweep_locked(fo_zone_t *z, unsigned slot, fo_mask_t *wake)
          */
 
         fo_rows_mend_locked(z);
-        fo_slot_sweep_rows(z, slot, wake);
         fo_slot_release_ring_locked(z, slot);
+        fo_slot_sweep_rows(z, slot, wake);
 
         /* the dead read nothing, and limit no writer */
 
@@ -101,7 +101,6 @@ fo_slot_sweep_source(fo_zone_t *z, unsigned row, unsigned slot,
     fo_mask_t *wake)
 {
     uint64_t          owner;
-    unsigned          next;
     fo_source_row_t  *r;
 
     r = &z->sources[row];
@@ -120,24 +119,7 @@ fo_slot_sweep_source(fo_zone_t *z, unsigned row, unsigned slot,
         return;
     }
 
-    if (fo_amask_empty(&r->demand)) {
-        atomic_store(&r->owner, FO_NOBODY);
-        fo_source_free_locked(z, row);
-        return;
-    }
-
-    next = fo_slot_choose_locked(z, z->topics[r->topic].cluster, slot);
-
-    if (next == FO_NONE) {
-        atomic_store(&r->owner, FO_NOBODY);
-        return;
-    }
-
-    /* it starts at next_offset, and everybody gets a base */
-
-    fo_source_own_locked(z, row, next);
-
-    fo_slot_mark_source(z, next, row, wake);
+    fo_source_pass_locked(z, row, wake);
 }
 
 
@@ -145,7 +127,7 @@ static void
 fo_slot_sweep_topic(fo_zone_t *z, unsigned row, unsigned slot,
     fo_mask_t *wake)
 {
-    unsigned         i, next;
+    unsigned         i;
     uint64_t         owner;
     fo_topic_row_t  *t;
 
@@ -173,21 +155,5 @@ fo_slot_sweep_topic(fo_zone_t *z, unsigned row, unsigned slot,
         return;
     }
 
-    atomic_store(&t->owner, FO_NOBODY);
-
-    if (fo_topic_free_locked(z, row)) {
-        return;
-    }
-
-    next = fo_slot_choose_locked(z, t->cluster, slot);
-
-    if (next == FO_NONE) {
-        return;
-    }
-
-    atomic_store(&t->owner,
-                 fo_owner(next, atomic_load(&z->slots[next].generation)));
-    atomic_fetch_add(&z->slots[next].owned, 1);
-
-    fo_slot_mark_topic(z, next, row, wake);
+    fo_topic_pass_locked(z, row, wake);
 }

@@ -122,7 +122,7 @@ fo_topic_adopt_locked(fo_zone_t *z, unsigned row, unsigned self)
         return FO_OK;
     }
 
-    slot = fo_slot_choose_locked(z, t->cluster, self);
+    slot = fo_slot_choose_locked(z, t->cluster, self, 0);
     if (slot == FO_NONE) {
         return FO_ERROR;
     }
@@ -303,6 +303,32 @@ fo_topic_free_locked(fo_zone_t *z, unsigned row)
     atomic_store(&t->owner, FO_NOBODY);
 
     return 1;
+}
+
+
+void
+fo_topic_pass_locked(fo_zone_t *z, unsigned row, fo_mask_t *wake)
+{
+    uint64_t         owner;
+    fo_topic_row_t  *t;
+
+    if (fo_topic_free_locked(z, row)) {
+        return;
+    }
+
+    t = &z->topics[row];
+    owner = atomic_load(&t->owner);
+
+    if (fo_owner_alive(z, owner)) {
+        atomic_fetch_sub(&z->slots[fo_owner_slot(owner)].owned, 1);
+    }
+
+    atomic_store(&t->owner, FO_NOBODY);
+
+    if (fo_topic_adopt_locked(z, row, FO_NONE) == FO_OK) {
+        fo_slot_mark_topic(z, fo_owner_slot(atomic_load(&t->owner)), row,
+                           wake);
+    }
 }
 
 

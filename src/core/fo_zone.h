@@ -26,7 +26,7 @@
 #include "core/fo_stat.h"
 
 
-#define FO_ZONE_LAYOUT   1        /* changes with every change of layout */
+#define FO_ZONE_LAYOUT   2        /* changes with every change of layout */
 
 #define FO_TOPICS        1024
 #define FO_SOURCES       4096
@@ -68,12 +68,15 @@ typedef struct {
     _Atomic int32_t    pid;           /* lock */
     _Atomic uint32_t   ring;          /* FO_NONE: none; lock */
     _Atomic uint32_t   owned;         /* rows; lock */
+    _Atomic uint32_t   carried;       /* source rows among them, which need
+                                         the ring; lock */
     uint32_t           sweep;         /* 0: rows first; next bucket + 1;
                                          lock */
+    uint32_t           pad2;
     _Atomic uint64_t   seq;           /* of subscribes, never reset: a base
                                          for the tenant before can't be
                                          taken for one's own; tenant, lock */
-    uint64_t           pad0[3];
+    uint64_t           pad0[2];
     _Atomic uint32_t   armed;         /* 1: a writer must wake it; cleared by
                                          the writer, set by the tenant */
     uint32_t           pad1[15];
@@ -156,10 +159,11 @@ int fo_slot_claim_locked(fo_zone_t *z, int32_t pid, const uint64_t *clusters,
 /*
  * The slot that shall own a row of this cluster: the live one with the
  * fewest rows, among at most head->owners that own any; "self" if equal.
- * FO_NONE: nobody knows the cluster.
+ * One that leaves only if nobody else can.  ring != 0: it must have a ring,
+ * or one must be free.  FO_NONE: nobody can own it.
  */
 unsigned fo_slot_choose_locked(fo_zone_t *z, uint64_t cluster,
-    unsigned self);
+    unsigned self, int ring);
 
 /* tells "slot" to look at a row, and adds it to "wake" */
 void fo_slot_mark_topic(fo_zone_t *z, unsigned slot, unsigned row,

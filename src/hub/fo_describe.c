@@ -8,6 +8,7 @@
 #include "hub/fo_hub_int.h"
 
 
+static void fo_describe_adopt(fo_hub_t *hub, unsigned row);
 static void fo_describe_ask(fo_hub_t *hub, unsigned row);
 
 
@@ -155,6 +156,26 @@ fo_hub_described(fo_hub_t *hub, const void *ctx, unsigned row,
 }
 
 
+/* nobody could own it when its owner went */
+
+static void
+fo_describe_adopt(fo_hub_t *hub, unsigned row)
+{
+    fo_topic_row_t  *t;
+
+    t = &hub->z->topics[row];
+
+    fo_hub_lock(hub);
+
+    if (atomic_load(&t->used) && atomic_load(&t->owner) == FO_NOBODY) {
+        fo_topic_pass_locked(hub->z, row, &hub->wake);
+        fo_hub_post(hub);
+    }
+
+    fo_hub_unlock(hub);
+}
+
+
 void
 fo_describe_tick(fo_hub_t *hub, uint64_t now)
 {
@@ -165,9 +186,15 @@ fo_describe_tick(fo_hub_t *hub, uint64_t now)
     for (i = 0; i < FO_TOPICS; i++) {
         t = &hub->z->topics[i];
 
-        if (!atomic_load_explicit(&t->used, memory_order_relaxed)
-            || !fo_owner_mine(hub, atomic_load(&t->owner)))
-        {
+        if (!atomic_load_explicit(&t->used, memory_order_relaxed)) {
+            continue;
+        }
+
+        if (atomic_load(&t->owner) == FO_NOBODY) {
+            fo_describe_adopt(hub, i);
+        }
+
+        if (!fo_owner_mine(hub, atomic_load(&t->owner))) {
             continue;
         }
 
@@ -202,4 +229,42 @@ fo_describe_tick(fo_hub_t *hub, uint64_t now)
 
         fo_describe_look(hub, i);
     }
+}
+
+
+/* others ask for these topics from now on */
+
+void
+fo_describe_leave(fo_hub_t *hub)
+{
+    unsigned         i, slot, last;
+    fo_topic_row_t  *t;
+
+    last = (atomic_load(&hub->me->state) == FO_SLOT_DEAD);
+
+    for (i = 0; i < FO_TOPICS; i++) {
+        t = &hub->z->topics[i];
+
+        if (!atomic_load_explicit(&t->used, memory_order_relaxed)) {
+            continue;
+        }
+
+        fo_hub_lock(hub);
+
+        if (atomic_load(&t->used)
+            && fo_owner_slot(atomic_load(&t->owner)) == hub->slot)
+        {
+            slot = fo_slot_choose_locked(hub->z, t->cluster, hub->slot, 0);
+
+            if (last
+                || atomic_load(&hub->z->slots[slot].state) == FO_SLOT_LIVE)
+            {
+                fo_topic_pass_locked(hub->z, i, &hub->wake);
+            }
+        }
+
+        fo_hub_unlock(hub);
+    }
+
+    fo_hub_post(hub);
 }

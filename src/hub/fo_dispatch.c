@@ -12,7 +12,7 @@ typedef void (*fo_put_pt)(fo_entry_t *entry, fo_src_t *src,
     const fo_record_t *rec);
 
 
-static void fo_dispatch_to(fo_hub_t *hub, unsigned row, unsigned generation,
+static void fo_dispatch_to(fo_hub_t *hub, const fo_origin_t *from,
     const fo_record_t *rec, fo_put_pt put);
 static void fo_dispatch_hash(fo_src_t *src, const fo_record_t *rec,
     fo_filter_kind_e kind, uint64_t hash, fo_put_pt put);
@@ -22,29 +22,29 @@ static void fo_entry_skip(fo_entry_t *entry, fo_src_t *src,
     const fo_record_t *rec);
 static void fo_feed_put(fo_feed_t *feed, fo_src_t *src,
     const fo_record_t *rec);
+static void fo_feed_notice(fo_feed_t *feed, const fo_event_t *ev);
 static void fo_feed_dirty(fo_feed_t *feed);
 
 
 void
-fo_dispatch(fo_hub_t *hub, unsigned row, unsigned generation,
-    const fo_record_t *rec)
+fo_dispatch(fo_hub_t *hub, const fo_origin_t *from, const fo_record_t *rec)
 {
-    fo_dispatch_to(hub, row, generation, rec, fo_entry_put);
+    fo_dispatch_to(hub, from, rec, fo_entry_put);
 }
 
 
 /* a record that is too big: who wanted it has a gap of one */
 
 void
-fo_dispatch_skipped(fo_hub_t *hub, unsigned row, unsigned generation,
+fo_dispatch_skipped(fo_hub_t *hub, const fo_origin_t *from,
     const fo_record_t *rec)
 {
-    fo_dispatch_to(hub, row, generation, rec, fo_entry_skip);
+    fo_dispatch_to(hub, from, rec, fo_entry_skip);
 }
 
 
 static void
-fo_dispatch_to(fo_hub_t *hub, unsigned row, unsigned generation,
+fo_dispatch_to(fo_hub_t *hub, const fo_origin_t *from,
     const fo_record_t *rec, fo_put_pt put)
 {
     unsigned     len;
@@ -52,11 +52,9 @@ fo_dispatch_to(fo_hub_t *hub, unsigned row, unsigned generation,
     fo_src_t    *src;
     fo_topic_t  *topic;
 
-    src = (row < FO_SOURCES) ? hub->sources[row] : NULL;
+    src = fo_src_heard(hub, from);
 
-    if (src == NULL || src->generation != generation
-        || rec->offset < src->next)
-    {
+    if (src == NULL || rec->offset < src->next) {
         return;
     }
 
@@ -132,17 +130,33 @@ fo_entry_put(fo_entry_t *entry, fo_src_t *src, const fo_record_t *rec)
 static void
 fo_entry_skip(fo_entry_t *entry, fo_src_t *src, const fo_record_t *rec)
 {
-    fo_feed_t  *feed;
-
-    (void) rec;
+    fo_event_t  ev;
 
     if (!entry->demanded || src->base_seq < entry->seq) {
         return;
     }
 
+    memset(&ev, 0, sizeof(fo_event_t));
+
+    ev.type = FO_EVENT_GAP;
+    ev.counted = 1;
+    ev.count = 1;
+    ev.ranged = 1;
+    ev.partition = src->partition;
+    ev.from = rec->offset;
+    ev.to = rec->offset + 1;
+
+    fo_entry_gap(entry, &ev);
+}
+
+
+void
+fo_entry_gap(fo_entry_t *entry, const fo_event_t *ev)
+{
+    fo_feed_t  *feed;
+
     for (feed = entry->feeds; feed; feed = feed->next) {
-        feed->lost++;
-        fo_feed_dirty(feed);
+        fo_feed_notice(feed, ev);
     }
 }
 
@@ -174,6 +188,51 @@ fo_feed_put(fo_feed_t *feed, fo_src_t *src, const fo_record_t *rec)
         frame->key_len = rec->key_len;
 
         fo_stat_add(hub->stats, FO_STAT_FRAMES, 1);
+    }
+
+    fo_feed_dirty(feed);
+}
+
+
+static void
+fo_feed_notice(fo_feed_t *feed, const fo_event_t *ev)
+{
+    size_t       len;
+    u_char      *p;
+    fo_hub_t    *hub;
+    fo_frame_t  *frame;
+
+    u_char       buf[FO_DIALECT_EVENT_MAX];
+
+    len = feed->dialect->event(ev, buf);
+    if (len == 0) {
+        return;
+    }
+
+    hub = feed->entry->topic->hub;
+
+    p = fo_feed_append(&hub->chunks, &feed->log, len, &frame);
+
+    if (p == NULL) {
+        feed->unknown = 1;
+        fo_stat_add(hub->stats, FO_STAT_NO_MEMORY, 1);
+
+    } else {
+        memcpy(p, buf, len);
+
+        frame->source = FO_NONE;
+        frame->offset = ev->to;
+        frame->key = 0;
+        frame->key_len = 0;
+
+        feed->noticed = feed->log.frames;
+
+        fo_stat_add(hub->stats, FO_STAT_GAPS, feed->subs);
+
+        if (ev->counted) {
+            fo_stat_add(hub->stats, FO_STAT_GAP_RECORDS,
+                        (int64_t) (ev->count * feed->subs));
+        }
     }
 
     fo_feed_dirty(feed);

@@ -459,6 +459,7 @@ fo_entry_demand(fo_entry_t *entry, uint32_t from, uint32_t to,
             src->generation =
                         atomic_load(&hub->z->sources[src->row].generation);
             hub->sources[src->row] = src;
+            src->floor = atomic_load(&hub->me->seq);
             src->grown = (offset == FO_OFFSET_BEGIN);
         }
 
@@ -625,23 +626,4 @@ fo_entry_fail(fo_entry_t *entry, fo_error_e error)
         fo_sub_fail(sub, error);
 
     } while (!last);
-}
-
-
-void
-fo_entry_gap(fo_entry_t *entry)
-{
-    fo_feed_t   *feed;
-    fo_queue_t  *q;
-
-    for (feed = entry->feeds; feed; feed = feed->next) {
-
-        for (q = feed->tail.next; q != &feed->tail; q = q->next) {
-            fo_sub_missed(fo_data(q, fo_sub_t, in_feed), 0, 0);
-        }
-
-        for (q = feed->behind.next; q != &feed->behind; q = q->next) {
-            fo_sub_missed(fo_data(q, fo_sub_t, in_feed), 0, 0);
-        }
-    }
 }

@@ -22,7 +22,7 @@
 #define FO_SEND_BYTES    (256 * 1024)
 
 
-static void fo_feed_missed(fo_queue_t *list, uint64_t frames);
+static void fo_feed_missed(fo_queue_t *list, uint64_t frames, int counted);
 static void fo_feed_policy(fo_feed_t *feed);
 static void fo_session_flush(fo_session_t *s);
 static unsigned fo_session_gather(fo_session_t *s, struct iovec *iov);
@@ -65,10 +65,11 @@ fo_feed_distribute(fo_feed_t *feed)
 
     hub = feed->entry->topic->hub;
 
-    if (feed->lost) {
-        fo_feed_missed(&feed->tail, feed->lost);
-        fo_feed_missed(&feed->behind, feed->lost);
+    if (feed->lost || feed->unknown) {
+        fo_feed_missed(&feed->tail, feed->lost, !feed->unknown);
+        fo_feed_missed(&feed->behind, feed->lost, !feed->unknown);
         feed->lost = 0;
+        feed->unknown = 0;
     }
 
     if (feed->log.fresh.chunk == NULL) {
@@ -96,12 +97,12 @@ fo_feed_distribute(fo_feed_t *feed)
 
 
 static void
-fo_feed_missed(fo_queue_t *list, uint64_t frames)
+fo_feed_missed(fo_queue_t *list, uint64_t frames, int counted)
 {
     fo_queue_t  *q;
 
     for (q = list->next; q != list; q = q->next) {
-        fo_sub_missed(fo_data(q, fo_sub_t, in_feed), frames, 1);
+        fo_sub_missed(fo_data(q, fo_sub_t, in_feed), frames, counted);
     }
 }
 
@@ -109,6 +110,7 @@ fo_feed_missed(fo_queue_t *list, uint64_t frames)
 static void
 fo_feed_policy(fo_feed_t *feed)
 {
+    uint64_t       frames;
     fo_hub_t      *hub;
     fo_sub_t      *sub;
     fo_queue_t    *q, *next;
@@ -125,7 +127,12 @@ fo_feed_policy(fo_feed_t *feed)
             continue;
         }
 
-        fo_sub_missed(sub, fo_feed_lag_frames(&feed->log, &sub->pos), 1);
+        /* a notice that is skipped says of an unknown number */
+
+        frames = fo_feed_lag_frames(&feed->log, &sub->pos);
+
+        fo_sub_missed(sub, frames,
+                      feed->noticed <= feed->log.frames - frames);
 
         if (s->policy == FO_PENDING_DISCONNECT) {
             sub->error = FO_ERR_TOO_SLOW;

@@ -14,11 +14,11 @@
 #define FO_FINISH_ROUNDS  4
 
 
+static void fo_hub_wake_all(fo_hub_t *hub);
 static void fo_hub_marks(fo_hub_t *hub);
 static void fo_hub_words(fo_hub_t *hub, _Atomic uint64_t *words, unsigned n,
     void (*look)(fo_hub_t *hub, unsigned row));
 static void fo_hub_look_topic(fo_hub_t *hub, unsigned row);
-static void fo_hub_publish(fo_hub_t *hub);
 static void fo_hub_stalled(fo_hub_t *hub, uint64_t now);
 static void fo_hub_sweep(fo_hub_t *hub);
 
@@ -44,7 +44,6 @@ fo_hub_create(const fo_alloc_t *a, const fo_hub_env_t *env, fo_zone_t *z,
     hub->me = &z->slots[slot];
     hub->stats = &hub->me->stats;
     hub->stall = 1000000;
-    hub->stalled = FO_SLOTS;
 
     if (fo_index_init(&hub->names, a) != FO_OK) {
         fo_free(a, hub);
@@ -138,6 +137,54 @@ fo_hub_post(fo_hub_t *hub)
     if (!hub->posted && !hub->finishing) {
         hub->posted = 1;
         hub->env.post(hub->env.ctx);
+    }
+}
+
+
+void
+fo_hub_leave(fo_hub_t *hub)
+{
+    fo_hub_lock(hub);
+
+    if (atomic_load(&hub->me->state) == FO_SLOT_LIVE) {
+        atomic_store(&hub->me->state, FO_SLOT_EXITING);
+    }
+
+    fo_hub_unlock(hub);
+
+    fo_describe_leave(hub);
+    fo_owner_leave(hub);
+}
+
+
+/* nobody names it as an owner once it is dead */
+
+void
+fo_hub_exit(fo_hub_t *hub)
+{
+    fo_hub_lock(hub);
+    atomic_store(&hub->me->state, FO_SLOT_DEAD);
+    fo_hub_unlock(hub);
+
+    fo_describe_leave(hub);
+    fo_owner_leave(hub);
+
+    /* they sweep the slot */
+
+    fo_hub_wake_all(hub);
+    fo_hub_publish(hub);
+}
+
+
+static void
+fo_hub_wake_all(fo_hub_t *hub)
+{
+    unsigned  i;
+
+    for (i = 0; i < FO_SLOTS; i++) {
+        if (atomic_load(&hub->z->slots[i].state) != FO_SLOT_FREE) {
+            fo_mask_set(&hub->wake, i);
+        }
     }
 }
 
@@ -264,7 +311,7 @@ fo_hub_finish(fo_hub_t *hub)
 }
 
 
-static void
+void
 fo_hub_publish(fo_hub_t *hub)
 {
     unsigned   slot;
@@ -359,7 +406,10 @@ fo_hub_tick(fo_hub_t *hub)
 }
 
 
-/* who holds the full ring for too long no longer limits it */
+/*
+ * Whoever holds the full ring for too long no longer limits it.  All who
+ * stand still are waited for at the same time, not one after the other.
+ */
 
 static void
 fo_hub_stalled(fo_hub_t *hub, uint64_t now)
@@ -367,31 +417,32 @@ fo_hub_stalled(fo_hub_t *hub, uint64_t now)
     unsigned  slot;
     uint64_t  cursor;
 
-    if (!hub->blocked || hub->writer == NULL) {
-        hub->stalled = FO_SLOTS;
+    if (hub->writer == NULL) {
         return;
+    }
+
+    /* a cursor that is still where it was has not moved in between: who is
+       owed something moves it by reading */
+
+    for (slot = 0; slot < FO_SLOTS; slot++) {
+
+        if (fo_ring_owed(hub->writer, slot, &cursor)
+            && (hub->since[slot] == 0 || hub->stuck[slot] != cursor))
+        {
+            hub->since[slot] = now;
+            hub->stuck[slot] = cursor;
+        }
     }
 
     slot = fo_ring_slowest(hub->writer, &cursor);
 
-    if (slot == FO_SLOTS) {
-        hub->stalled = FO_SLOTS;
-        return;
-    }
-
-    if (slot != hub->stalled || cursor != hub->stalled_at) {
-        hub->stalled = slot;
-        hub->stalled_at = cursor;
-        hub->stalled_since = now;
-        return;
-    }
-
-    if (now - hub->stalled_since >= hub->stall
+    if (slot != FO_SLOTS && hub->stuck[slot] == cursor
+        && now - hub->since[slot] >= hub->stall
         && fo_ring_lapse(hub->writer, slot, cursor))
     {
+        hub->since[slot] = 0;
         hub->env.log(hub->env.ctx, 0, "a worker that does not read its ring "
                      "was passed over", NULL);
-        hub->stalled = FO_SLOTS;
     }
 }
 

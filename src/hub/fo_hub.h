@@ -37,6 +37,10 @@ typedef struct {
     void       (*log)(void *ctx, int alert, const char *text,
                       const fo_str_t *name);
                                         /* alert: a bug of ours */
+    void       (*gap)(void *ctx, const fo_str_t *topic, uint32_t partition,
+                      int64_t from, int64_t to);
+                                        /* subscribers here have missed what
+                                           is from "from" up to "to" */
 } fo_hub_env_t;
 
 
@@ -64,6 +68,15 @@ int fo_hub_finish(fo_hub_t *hub);
 void fo_hub_tick(fo_hub_t *hub);
 unsigned fo_hub_due(fo_hub_t *hub);
 int fo_hub_waiting(fo_hub_t *hub);
+
+/*
+ * The worker is to end.  Its sources go to those that stay, as far as there
+ * are any (fo_hub_tick() tries again); sessions are served on.  It is EXITING
+ * from then on.  fo_hub_exit(): the process ends now; it is DEAD then, and
+ * nothing but fo_hub_destroy() may be called.
+ */
+void fo_hub_leave(fo_hub_t *hub);
+void fo_hub_exit(fo_hub_t *hub);
 
 
 #endif /* FO_HUB_H */

@@ -59,10 +59,9 @@ struct fo_hub_s {
     size_t                  copy_size;
 
     uint64_t                stall;        /* us */
-    unsigned                stalled;      /* the reader that blocks, or
-                                             FO_SLOTS */
-    uint64_t                stalled_at;   /* its cursor */
-    uint64_t                stalled_since;
+    uint64_t                stuck[FO_SLOTS];   /* cursor of each reader when
+                                             it was last seen to move */
+    uint64_t                since[FO_SLOTS];   /* us: when that was */
 
     uint64_t                second;       /* us: next slow tick */
     unsigned                hurry:1;      /* the next tick is due soon */
@@ -88,6 +87,12 @@ struct fo_hub_s {
 
 /* asks for fo_hub_finish() in this turn */
 void fo_hub_post(fo_hub_t *hub);
+
+/* entries, then offsets, are seen by others; whoever sleeps is woken */
+void fo_hub_publish(fo_hub_t *hub);
+
+#define fo_hub_leaving(hub)                                                   \
+    (atomic_load(&(hub)->me->state) != FO_SLOT_LIVE)
 
 
 #endif /* FO_HUB_INT_H */

@@ -17,10 +17,13 @@
 
 
 static fo_owned_t *fo_owned_claim(fo_hub_t *hub, unsigned row);
-static int fo_owner_take_ring(fo_hub_t *hub);
+static int fo_owner_open_ring(fo_hub_t *hub);
+static void fo_owner_look_again(fo_hub_t *hub, unsigned row);
 static void fo_owner_release_ring(fo_hub_t *hub);
 static void fo_owned_drop(fo_owned_t *o);
+static void fo_owned_reach(fo_owned_t *o);
 static int fo_owned_settle(fo_owned_t *o);
+static int fo_owned_take(fo_owned_t *o);
 static int fo_owned_answer(fo_owned_t *o);
 static int fo_owned_reset(fo_owned_t *o);
 static int fo_owned_send(fo_owned_t *o, const fo_record_t *rec,
@@ -29,6 +32,7 @@ static void fo_owned_oversized(fo_owned_t *o);
 static fo_ring_record_t *fo_owned_append(fo_owned_t *o, unsigned type,
     size_t len, const fo_mask_t *to, int control);
 static void fo_owned_moved(fo_owned_t *o);
+static void fo_owned_origin(const fo_owned_t *o, fo_origin_t *from);
 
 
 void
@@ -80,7 +84,7 @@ fo_owned_claim(fo_hub_t *hub, unsigned row)
 
     r = &hub->z->sources[row];
 
-    if (hub->writer == NULL && fo_owner_take_ring(hub) != FO_OK) {
+    if (hub->writer == NULL && fo_owner_open_ring(hub) != FO_OK) {
         return NULL;
     }
 
@@ -95,6 +99,7 @@ fo_owned_claim(fo_hub_t *hub, unsigned row)
     o->r = r;
     o->row = row;
     o->generation = atomic_load(&r->generation);
+    o->taking = (atomic_load(&r->tenure) > 1);
     o->topic_row = &hub->z->topics[r->topic];
     o->topic.len = o->topic_row->name_len;
     o->topic.data = o->topic_row->name;
@@ -118,6 +123,10 @@ fo_owned_claim(fo_hub_t *hub, unsigned row)
     atomic_store(&r->state, FO_SOURCE_STARTING);
     fo_stat_add(hub->stats, FO_STAT_SOURCES, 1);
 
+    if (o->taking) {
+        fo_owned_reach(o);
+    }
+
     if (cl->ops->start(cl->ctx, o, &o->topic, r->partition,
                        atomic_load(&r->next_offset))
         != FO_OK)
@@ -131,14 +140,42 @@ fo_owned_claim(fo_hub_t *hub, unsigned row)
 
 
 /*
- * With the first partition that is owned comes a ring.  FO_ERROR: none is
- * free, or no memory; the row is claimed at a later tick.
+ * Another one brought it in before: what that one has sent here is read
+ * before anything is dispatched, see fo_topic.c.
+ */
+
+static void
+fo_owned_reach(fo_owned_t *o)
+{
+    unsigned      i;
+    uint64_t      tails[FO_RINGS_MAX];
+    fo_hub_t     *hub;
+    fo_origin_t   from;
+
+    hub = o->hub;
+
+    for (i = 0; i < hub->z->head->nrings; i++) {
+        tails[i] = fo_ring_tail(hub->readers[i].ring);
+    }
+
+    /* the own ring, too: it may be that of the one before */
+
+    fo_reader_reach(hub, tails, FO_NONE);
+
+    fo_owned_origin(o, &from);
+    fo_src_takeover(hub, &from);
+}
+
+
+/*
+ * With the first partition that is owned comes a ring.  FO_ERROR: no memory;
+ * the row is claimed at a later tick.
  */
 
 static int
-fo_owner_take_ring(fo_hub_t *hub)
+fo_owner_open_ring(fo_hub_t *hub)
 {
-    int         rc;
+    unsigned    i;
     fo_ring_t  *ring;
 
     hub->writer = fo_alloc(hub->alloc, sizeof(fo_ring_writer_t));
@@ -148,22 +185,22 @@ fo_owner_take_ring(fo_hub_t *hub)
 
     fo_hub_lock(hub);
 
-    rc = fo_slot_take_ring_locked(hub->z, hub->slot);
+    i = atomic_load(&hub->me->ring);
 
-    if (rc == FO_OK) {
-        ring = fo_zone_ring(hub->z, atomic_load(&hub->me->ring));
+    if (i != FO_NONE) {
+        ring = fo_zone_ring(hub->z, i);
         fo_ring_write_open(hub->writer, ring, ring->size / 16);
     }
 
     fo_hub_unlock(hub);
 
-    if (rc != FO_OK) {
+    if (i == FO_NONE) {
         fo_free(hub->alloc, hub->writer);
         hub->writer = NULL;
-        hub->env.log(hub->env.ctx, 0, "no free ring", NULL);
+        return FO_ERROR;
     }
 
-    return rc;
+    return FO_OK;
 }
 
 
@@ -172,6 +209,8 @@ fo_owner_take_ring(fo_hub_t *hub)
 static void
 fo_owner_release_ring(fo_hub_t *hub)
 {
+    unsigned  carried;
+
     if (hub->writer->tail
         != atomic_load_explicit(&hub->writer->ring->tail,
                                 memory_order_relaxed)
@@ -181,8 +220,20 @@ fo_owner_release_ring(fo_hub_t *hub)
     }
 
     fo_hub_lock(hub);
-    fo_slot_release_ring_locked(hub->z, hub->slot);
+
+    /* somebody may have named this worker just now */
+
+    carried = atomic_load(&hub->me->carried);
+
+    if (carried == 0) {
+        fo_slot_release_ring_locked(hub->z, hub->slot);
+    }
+
     fo_hub_unlock(hub);
+
+    if (carried) {
+        return;
+    }
 
     fo_free(hub->alloc, hub->writer);
     hub->writer = NULL;
@@ -218,6 +269,10 @@ fo_hub_started(fo_owned_t *o, int64_t offset)
     if (o->lost) {
         o->lost = 0;
         o->owes = 1;
+
+        /* before the offset: whoever takes over tells of it by its bases */
+
+        atomic_fetch_add(&o->r->resets, 1);
     }
 
     atomic_store_explicit(&o->r->next_offset, offset, memory_order_release);
@@ -227,11 +282,19 @@ fo_hub_started(fo_owned_t *o, int64_t offset)
 }
 
 
-/* a reset, then bases, before any further record; FO_AGAIN: no room */
+/*
+ * A takeover, a reset, bases, in this order and before any further record;
+ * FO_AGAIN: no room
+ */
 
 static int
 fo_owned_settle(fo_owned_t *o)
 {
+    if (o->taking && fo_owned_take(o) != FO_OK) {
+        o->hub->blocked = 1;
+        return FO_AGAIN;
+    }
+
     if (!o->running) {
         return FO_OK;
     }
@@ -247,11 +310,51 @@ fo_owned_settle(fo_owned_t *o)
 }
 
 
+/* tells all who demand it up to where to read the rings before this one */
+
+static int
+fo_owned_take(fo_owned_t *o)
+{
+    unsigned           i, n;
+    uint64_t           tail;
+    fo_hub_t          *hub;
+    fo_mask_t          to;
+    fo_ring_record_t  *e;
+
+    hub = o->hub;
+    n = hub->z->head->nrings;
+
+    fo_mask_clear(&to);
+    fo_amask_add_to(&o->r->demand, &to);
+    fo_mask_unset(&to, hub->slot);
+
+    if (!fo_mask_empty(&to)) {
+        e = fo_owned_append(o, FO_ENTRY_TAKEOVER, n * sizeof(uint64_t), &to,
+                            1);
+        if (e == NULL) {
+            return FO_AGAIN;
+        }
+
+        for (i = 0; i < n; i++) {
+            tail = fo_ring_tail(hub->readers[i].ring);
+            memcpy(e->data + i * sizeof(uint64_t), &tail, sizeof(uint64_t));
+        }
+
+        e->key_len = atomic_load(&o->r->tenure);
+    }
+
+    o->taking = 0;
+
+    return FO_OK;
+}
+
+
 static int
 fo_owned_reset(fo_owned_t *o)
 {
     fo_hub_t          *hub;
     fo_mask_t          to;
+    fo_origin_t        from;
     fo_ring_record_t  *e;
 
     hub = o->hub;
@@ -260,17 +363,20 @@ fo_owned_reset(fo_owned_t *o)
     fo_amask_add_to(&o->r->demand, &to);
     fo_mask_unset(&to, hub->slot);
 
-    if (!fo_mask_empty(&to) && hub->writer) {
+    if (!fo_mask_empty(&to)) {
         e = fo_owned_append(o, FO_ENTRY_RESET, 0, &to, 1);
         if (e == NULL) {
             return FO_AGAIN;
         }
 
         e->offset = o->next;
+        e->value_len = atomic_load(&o->r->resets);
     }
 
     o->owes = 0;
-    fo_src_reset(hub, o->row, o->generation, o->next);
+
+    fo_owned_origin(o, &from);
+    fo_src_reset(hub, &from, o->next);
 
     return FO_OK;
 }
@@ -283,6 +389,7 @@ fo_owned_answer(fo_owned_t *o)
     unsigned           slot;
     fo_hub_t          *hub;
     fo_mask_t          asked, to;
+    fo_origin_t        from;
     fo_ring_record_t  *e;
 
     hub = o->hub;
@@ -295,14 +402,15 @@ fo_owned_answer(fo_owned_t *o)
                                    memory_order_acquire);
 
         if (slot == hub->slot) {
-            fo_src_base(hub, o->row, o->generation, FO_NONE, seq, o->next);
+            fo_owned_origin(o, &from);
+            fo_src_base(hub, &from, seq, o->next);
             continue;
         }
 
         fo_mask_clear(&to);
         fo_mask_set(&to, slot);
 
-        e = hub->writer ? fo_owned_append(o, FO_ENTRY_BASE, 0, &to, 1) : NULL;
+        e = fo_owned_append(o, FO_ENTRY_BASE, 0, &to, 1);
 
         if (e == NULL) {
             fo_amask_set(&o->r->ask, slot);
@@ -316,6 +424,8 @@ fo_owned_answer(fo_owned_t *o)
 
         e->offset = o->next;
         e->time = (int64_t) seq;
+        e->key_len = atomic_load(&o->r->tenure);
+        e->value_len = atomic_load(&o->r->resets);
     }
 
     return FO_OK;
@@ -325,14 +435,17 @@ fo_owned_answer(fo_owned_t *o)
 int
 fo_hub_record(fo_owned_t *o, const fo_record_t *rec)
 {
-    unsigned    here;
-    fo_str_t    key;
-    fo_hub_t   *hub;
-    fo_mask_t   to;
+    unsigned      here;
+    fo_str_t      key;
+    fo_hub_t     *hub;
+    fo_mask_t     to;
+    fo_origin_t   from;
 
     hub = o->hub;
 
-    if (hub->blocked || (o->owes && fo_owned_settle(o) != FO_OK)) {
+    if (hub->blocked
+        || ((o->owes || o->taking) && fo_owned_settle(o) != FO_OK))
+    {
         hub->blocked = 1;
         return FO_AGAIN;
     }
@@ -345,9 +458,7 @@ fo_hub_record(fo_owned_t *o, const fo_record_t *rec)
     here = fo_mask_test(&to, hub->slot);
     fo_mask_unset(&to, hub->slot);
 
-    if (!fo_mask_empty(&to) && hub->writer
-        && fo_owned_send(o, rec, &to) != FO_OK)
-    {
+    if (!fo_mask_empty(&to) && fo_owned_send(o, rec, &to) != FO_OK) {
         hub->blocked = 1;
         fo_stat_add(hub->stats, FO_STAT_RING_FULL, 1);
         fo_hub_post(hub);
@@ -355,7 +466,8 @@ fo_hub_record(fo_owned_t *o, const fo_record_t *rec)
     }
 
     if (here) {
-        fo_dispatch(hub, o->row, o->generation, rec);
+        fo_owned_origin(o, &from);
+        fo_dispatch(hub, &from, rec);
     }
 
     fo_stat_add(hub->stats, FO_STAT_RECORDS, 1);
@@ -421,6 +533,11 @@ fo_owned_send(fo_owned_t *o, const fo_record_t *rec, const fo_mask_t *to)
     e->key_len = rec->key ? (uint32_t) key_len : FO_NONE;
     e->value_len = rec->value ? (uint32_t) value_len : FO_NONE;
 
+    if (type == FO_ENTRY_RESET) {
+        e->value_len = atomic_load(&o->r->resets);
+        return FO_OK;
+    }
+
     p = e->data;
 
     if (key_len) {
@@ -478,6 +595,17 @@ fo_owned_append(fo_owned_t *o, unsigned type, size_t len,
     }
 
     return e;
+}
+
+
+static void
+fo_owned_origin(const fo_owned_t *o, fo_origin_t *from)
+{
+    from->row = o->row;
+    from->generation = o->generation;
+    from->tenure = atomic_load_explicit(&o->r->tenure, memory_order_relaxed);
+    from->resets = atomic_load_explicit(&o->r->resets, memory_order_relaxed);
+    from->ring = FO_RING_OWN;
 }
 
 
@@ -578,6 +706,71 @@ fo_owner_unblock(fo_hub_t *hub)
 }
 
 
+/*
+ * This worker is to end.  First nothing more of its partitions comes, then
+ * all that did is seen by others, then others are named.
+ */
+
+void
+fo_owner_leave(fo_hub_t *hub)
+{
+    int            last, heir;
+    unsigned       i, n;
+    fo_owned_t    *o;
+    fo_cluster_t  *cl;
+    uint64_t       leaving[FO_SOURCES / 64];
+
+    n = 0;
+    last = (atomic_load(&hub->me->state) == FO_SLOT_DEAD);
+    memset(leaving, 0, sizeof(leaving));
+
+    for (i = 0; i < FO_SOURCES; i++) {
+        o = hub->owned[i];
+
+        if (o == NULL) {
+            continue;
+        }
+
+        fo_hub_lock(hub);
+        heir = last || fo_source_heir_locked(hub->z, i);
+        fo_hub_unlock(hub);
+
+        if (heir) {
+            cl = &hub->clusters[o->cluster];
+            cl->ops->stop(cl->ctx, o);
+
+            leaving[i / 64] |= (uint64_t) 1 << (i % 64);
+            n++;
+        }
+    }
+
+    if (n == 0) {
+        return;
+    }
+
+    fo_hub_publish(hub);
+
+    for (i = 0; i < FO_SOURCES; i++) {
+
+        if (leaving[i / 64] >> (i % 64) & 1) {
+            fo_owned_drop(hub->owned[i]);
+
+            fo_hub_lock(hub);
+
+            /* others have taken or freed it if this worker is dead to them */
+
+            if (fo_owner_mine(hub, atomic_load(&hub->z->sources[i].owner))) {
+                fo_source_pass_locked(hub->z, i, &hub->wake);
+            }
+
+            fo_hub_unlock(hub);
+        }
+    }
+
+    fo_hub_post(hub);
+}
+
+
 /* once a second: what lingers too long, what must be looked at again */
 
 void
@@ -591,17 +784,16 @@ fo_owner_tick(fo_hub_t *hub, uint64_t now)
     n = 0;
     stops = 0;
 
+    if (fo_hub_leaving(hub)) {
+        fo_owner_leave(hub);
+    }
+
     for (i = 0; i < FO_SOURCES; i++) {
         o = hub->owned[i];
 
         if (o == NULL) {
-            if (atomic_load_explicit(&hub->z->sources[i].used,
-                                     memory_order_relaxed))
-            {
-                fo_owner_look_source(hub, i);
-                n += (hub->owned[i] != NULL);
-            }
-
+            fo_owner_look_again(hub, i);
+            n += (hub->owned[i] != NULL);
             continue;
         }
 
@@ -641,6 +833,35 @@ fo_owner_tick(fo_hub_t *hub, uint64_t now)
     if (n == 0 && hub->writer) {
         fo_owner_release_ring(hub);
     }
+}
+
+
+/* one that couldn't be claimed, or that nobody could own */
+
+static void
+fo_owner_look_again(fo_hub_t *hub, unsigned row)
+{
+    fo_source_row_t  *r;
+
+    r = &hub->z->sources[row];
+
+    if (!atomic_load_explicit(&r->used, memory_order_relaxed)) {
+        return;
+    }
+
+    if (atomic_load(&r->owner) == FO_NOBODY) {
+
+        fo_hub_lock(hub);
+
+        if (atomic_load(&r->used) && atomic_load(&r->owner) == FO_NOBODY) {
+            fo_source_pass_locked(hub->z, row, &hub->wake);
+            fo_hub_post(hub);
+        }
+
+        fo_hub_unlock(hub);
+    }
+
+    fo_owner_look_source(hub, row);
 }
 
 

@@ -18,7 +18,9 @@ enum {
     FO_ENTRY_RECORD = 1,
     FO_ENTRY_SKIPPED,          /* a record too big for a ring: its key only */
     FO_ENTRY_BASE,
-    FO_ENTRY_RESET
+    FO_ENTRY_RESET,
+    FO_ENTRY_TAKEOVER          /* of a new owner: tails of all rings, which
+                                  readers reach before they go on */
 };
 
 
@@ -28,9 +30,12 @@ typedef struct {
     uint32_t                generation;
     int64_t                 offset;       /* BASE and RESET: of the next */
     int64_t                 time;         /* BASE: seq */
-    uint32_t                key_len;      /* FO_NONE: no key */
-    uint32_t                value_len;    /* FO_NONE: no value */
-    u_char                  data[];       /* key, value */
+    uint32_t                key_len;      /* FO_NONE: no key; BASE and
+                                             TAKEOVER: tenure */
+    uint32_t                value_len;    /* FO_NONE: no value; BASE and
+                                             RESET: resets */
+    u_char                  data[];       /* key, value; TAKEOVER: uint64_t
+                                             of each ring */
 } fo_ring_record_t;
 
 
@@ -49,6 +54,7 @@ struct fo_owned_s {
     unsigned                running:1;    /* next is known */
     unsigned                lost:1;
     unsigned                owes:1;       /* a reset that found no room */
+    unsigned                taking:1;     /* owes the takeover */
 };
 
 
@@ -60,6 +66,7 @@ struct fo_owned_s {
 
 void fo_describe_look(fo_hub_t *hub, unsigned row);
 void fo_describe_tick(fo_hub_t *hub, uint64_t now);
+void fo_describe_leave(fo_hub_t *hub);
 
 
 /* fo_owner.c: partitions that this worker owns */
@@ -70,10 +77,16 @@ void fo_owner_unblock(fo_hub_t *hub);
 void fo_owner_tick(fo_hub_t *hub, uint64_t now);
 void fo_owner_done(fo_hub_t *hub);
 
+/* hands over what others can take; the caller has no entry half written */
+void fo_owner_leave(fo_hub_t *hub);
+
 
 /* fo_reader.c: the rings of others; 1: the budget is spent */
 
 int fo_reader_turn(fo_hub_t *hub);
+
+/* reads all rings but "except" up to these positions */
+void fo_reader_reach(fo_hub_t *hub, const uint64_t *tails, unsigned except);
 
 
 #endif /* FO_OWNER_H */

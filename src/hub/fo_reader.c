@@ -1,7 +1,7 @@
 
 /*
- * Reading the rings of other workers: records, bases and resets, in the
- * order in which their owner wrote them.
+ * Reading the rings of other workers: records, bases, resets and takeovers,
+ * in the order in which their owner wrote them.
  */
 
 
@@ -13,9 +13,12 @@
 
 static int fo_reader_ring(fo_hub_t *hub, fo_ring_reader_t *rd,
     unsigned *budget);
+static void fo_reader_lapsed(fo_hub_t *hub, fo_ring_reader_t *rd);
 static int fo_reader_next(fo_hub_t *hub, fo_ring_reader_t *rd);
 static void fo_reader_entry(fo_hub_t *hub, const fo_ring_record_t *e,
     unsigned ring);
+static void fo_reader_takeover(fo_hub_t *hub, const fo_ring_record_t *e,
+    const fo_origin_t *from);
 
 
 int
@@ -64,12 +67,7 @@ fo_reader_ring(fo_hub_t *hub, fo_ring_reader_t *rd, unsigned *budget)
     }
 
     if (rc == FO_ERROR || fo_ring_release(rd) != FO_OK) {
-
-        /* too slow: what is in the ring now may be overwritten */
-
-        fo_ring_read_open(rd, rd->ring, hub->slot);
-        fo_src_lapsed(hub, (unsigned) (rd - hub->readers));
-
+        fo_reader_lapsed(hub, rd);
         return 0;
     }
 
@@ -78,6 +76,54 @@ fo_reader_ring(fo_hub_t *hub, fo_ring_reader_t *rd, unsigned *budget)
     }
 
     return *budget == 0;
+}
+
+
+/* too slow: what is in the ring now may be overwritten */
+
+static void
+fo_reader_lapsed(fo_hub_t *hub, fo_ring_reader_t *rd)
+{
+    fo_ring_read_open(rd, rd->ring, hub->slot);
+    fo_src_lapsed(hub, (unsigned) (rd - hub->readers));
+}
+
+
+/*
+ * Beyond the budget of a turn, but not beyond the rings.  May be called
+ * again from within, for older positions: takeovers wait for older ones.
+ */
+
+void
+fo_reader_reach(fo_hub_t *hub, const uint64_t *tails, unsigned except)
+{
+    int                rc;
+    unsigned           i;
+    uint64_t           limit;
+    fo_ring_reader_t  *rd;
+
+    for (i = 0; i < hub->z->head->nrings; i++) {
+        rd = &hub->readers[i];
+
+        if (i == except || rd->pos >= tails[i] || !fo_ring_pending(rd)) {
+            continue;
+        }
+
+        limit = rd->limit;
+        rd->limit = fo_min(limit, tails[i]);
+
+        do {
+            rc = fo_reader_next(hub, rd);
+        } while (rc == FO_OK);
+
+        if (rc == FO_ERROR || fo_ring_release(rd) != FO_OK) {
+            fo_reader_lapsed(hub, rd);
+        }
+
+        rd->limit = limit;
+    }
+
+    fo_hub_post(hub);
 }
 
 
@@ -124,17 +170,27 @@ fo_reader_next(fo_hub_t *hub, fo_ring_reader_t *rd)
 static void
 fo_reader_entry(fo_hub_t *hub, const fo_ring_record_t *e, unsigned ring)
 {
+    fo_origin_t  from;
     fo_record_t  rec;
+
+    from.row = e->row;
+    from.generation = e->generation;
+    from.tenure = e->key_len;
+    from.resets = e->value_len;
+    from.ring = ring;
 
     switch (e->head.type) {
 
     case FO_ENTRY_BASE:
-        fo_src_base(hub, e->row, e->generation, ring, (uint64_t) e->time,
-                    e->offset);
+        fo_src_base(hub, &from, (uint64_t) e->time, e->offset);
         return;
 
     case FO_ENTRY_RESET:
-        fo_src_reset(hub, e->row, e->generation, e->offset);
+        fo_src_reset(hub, &from, e->offset);
+        return;
+
+    case FO_ENTRY_TAKEOVER:
+        fo_reader_takeover(hub, e, &from);
         return;
 
     default:
@@ -151,10 +207,25 @@ fo_reader_entry(fo_hub_t *hub, const fo_ring_record_t *e, unsigned ring)
                     ? hub->sources[e->row]->partition : 0;
 
     if (e->head.type == FO_ENTRY_RECORD) {
-        fo_dispatch(hub, e->row, e->generation, &rec);
+        fo_dispatch(hub, &from, &rec);
     } else {
-        fo_dispatch_skipped(hub, e->row, e->generation, &rec);
+        fo_dispatch_skipped(hub, &from, &rec);
     }
 
     fo_stat_add(hub->stats, FO_STAT_RING_READ, 1);
+}
+
+
+static void
+fo_reader_takeover(fo_hub_t *hub, const fo_ring_record_t *e,
+    const fo_origin_t *from)
+{
+    uint64_t  tails[FO_RINGS_MAX];
+
+    /* the entry's buffer is needed for others */
+
+    memcpy(tails, e->data, hub->z->head->nrings * sizeof(uint64_t));
+
+    fo_reader_reach(hub, tails, from->ring);
+    fo_src_takeover(hub, from);
 }

@@ -23,6 +23,8 @@ struct fo_feed_s {
     fo_queue_t              dirty;        /* in hub->dirty */
     uint32_t                subs;
     uint32_t                lost;         /* frames that no memory was for */
+    uint32_t                unknown;      /* 1: so was a notice of a gap */
+    uint64_t                noticed;      /* frames up to the last notice */
 };
 
 
@@ -54,12 +56,16 @@ void fo_sub_tell(fo_hub_t *hub);
 void fo_sub_tell_session(fo_session_t *s);
 
 
-/* fo_dispatch.c: records to feeds */
+/*
+ * fo_dispatch.c: records to feeds.  A gap of a source is a frame among its
+ * records, at its place in their order, for all subscribers of the feed.
+ */
 
-void fo_dispatch(fo_hub_t *hub, unsigned row, unsigned generation,
+void fo_dispatch(fo_hub_t *hub, const fo_origin_t *from,
     const fo_record_t *rec);
-void fo_dispatch_skipped(fo_hub_t *hub, unsigned row, unsigned generation,
+void fo_dispatch_skipped(fo_hub_t *hub, const fo_origin_t *from,
     const fo_record_t *rec);
+void fo_entry_gap(fo_entry_t *entry, const fo_event_t *ev);
 
 
 /* fo_flush.c: feeds to sessions to sockets */

@@ -15,11 +15,12 @@ static void fo_topic_failed(fo_topic_t *topic, fo_error_e error);
 static void fo_topic_fail(fo_queue_t *list, fo_error_e error);
 static void fo_topic_unpruned(fo_topic_t *topic);
 static void fo_topic_unprune(fo_queue_t *list);
-static fo_src_t *fo_src_find(fo_hub_t *hub, unsigned row,
-    unsigned generation);
+static fo_src_t *fo_src_find(fo_hub_t *hub, const fo_origin_t *from);
+static void fo_src_rebased(fo_src_t *src, const fo_origin_t *from,
+    int64_t next);
 static int fo_src_counted(const fo_src_t *src, const fo_entry_t *entry);
-static void fo_src_gap(fo_src_t *src);
-static void fo_src_forget(fo_src_t *src);
+static void fo_src_gap(fo_src_t *src, int64_t to);
+static void fo_src_forget(fo_src_t *src, uint64_t floor);
 
 
 fo_topic_t *
@@ -304,8 +305,12 @@ static void
 fo_topic_unprune(fo_queue_t *list)
 {
     fo_queue_t  *q, *next;
+    fo_event_t   ev;
     fo_entry_t  *entry;
     fo_error_e   error;
+
+    memset(&ev, 0, sizeof(fo_event_t));
+    ev.type = FO_EVENT_GAP;
 
     for (q = list->next; q != list; q = next) {
         next = q->next;
@@ -322,52 +327,100 @@ fo_topic_unprune(fo_queue_t *list)
             continue;
         }
 
-        fo_entry_gap(entry);
+        fo_entry_gap(entry, &ev);
     }
 }
 
 
+/*
+ * How a source is heard while its owners come and go.
+ *
+ * At any time one ring is the way by which a source comes, src->ring; what
+ * is left of it in others is old.  A new owner's first entry is a takeover,
+ * addressed to all who demand the source, with the tails that all rings had
+ * when it began: whoever reads it reads the other rings up to there, and
+ * from then on hears the source by the new ring.
+ *
+ * 1. The owner dies after it published 5 and 6 and before it stored
+ *    next_offset, which is 5.  The new one reads 5 and 6 again.  Who has seen
+ *    them drops them by their offset, who has not takes them here.
+ * 2. A reader is slow: 3 and 4 are in the old ring, 5 in the new one.  Had
+ *    it read 5 first, 3 and 4 would be dropped as seen.  So: the tails.
+ * 3. The new owner dies, too, before all have its takeover; the third one's
+ *    names the tails of all rings, whoever wrote there: nothing depends on
+ *    takeovers that were never seen.
+ * 4. No two readers wait for each other, and no circle is among takeovers:
+ *    each waits for entries that are older than itself.
+ * 5. Reading begins anew at a lower offset, and the owner dies before anybody
+ *    has its reset: what comes looks like 1.  So: the row counts resets, and
+ *    bases, which a new owner sends to all, tell the count.
+ * 6. A reader lapses in the ring that holds a takeover.  It can't know; but
+ *    the row tells a tenure that it hasn't heard of, so it asks for a base.
+ *    Bases have a seq: those that it asked for before the lapse (floor) are
+ *    refused, also by rings that it still has to read.
+ */
+
 static fo_src_t *
-fo_src_find(fo_hub_t *hub, unsigned row, unsigned generation)
+fo_src_find(fo_hub_t *hub, const fo_origin_t *from)
 {
     fo_src_t  *src;
 
-    src = (row < FO_SOURCES) ? hub->sources[row] : NULL;
+    src = (from->row < FO_SOURCES) ? hub->sources[from->row] : NULL;
 
-    return (src && src->generation == generation) ? src : NULL;
+    return (src && src->generation == from->generation) ? src : NULL;
+}
+
+
+fo_src_t *
+fo_src_heard(fo_hub_t *hub, const fo_origin_t *from)
+{
+    fo_src_t  *src;
+
+    src = fo_src_find(hub, from);
+
+    return (src && src->base_seq && src->ring == from->ring) ? src : NULL;
 }
 
 
 void
-fo_src_base(fo_hub_t *hub, unsigned row, unsigned generation, unsigned ring,
-    uint64_t seq, int64_t next)
+fo_src_takeover(fo_hub_t *hub, const fo_origin_t *from)
+{
+    fo_src_t  *src;
+
+    src = fo_src_find(hub, from);
+
+    if (src && src->base_seq) {
+        src->ring = from->ring;
+        src->tenure = from->tenure;
+    }
+}
+
+
+void
+fo_src_base(fo_hub_t *hub, const fo_origin_t *from, uint64_t seq,
+    int64_t next)
 {
     uint64_t     old;
     fo_src_t    *src;
     fo_queue_t  *q, *after;
     fo_entry_t  *entry;
 
-    src = fo_src_find(hub, row, generation);
+    src = fo_src_find(hub, from);
 
-    if (src == NULL || seq <= src->base_seq) {
+    if (src == NULL || seq < src->floor
+        || (src->base_seq && src->ring != from->ring))
+    {
         return;
     }
 
-    if (src->grown) {
-        src->grown = 0;
+    fo_src_rebased(src, from, next);
 
-        if (next > 0) {
-
-            /* others were earlier: who is served has missed its beginning */
-
-            fo_src_gap(src);
-        }
+    if (seq <= src->base_seq) {
+        return;
     }
 
-    src->ring = ring;
     old = src->base_seq;
     src->base_seq = seq;
-    src->next = fo_max(src->next, next);
 
     fo_stat_add(hub->stats, FO_STAT_BASES, 1);
 
@@ -386,40 +439,93 @@ fo_src_base(fo_hub_t *hub, unsigned row, unsigned generation, unsigned ring,
 }
 
 
+/*
+ * The first base, the first one after a lapse, or from an owner that knows of
+ * a reset whose own entry was lost with the owner before.
+ */
+
+static void
+fo_src_rebased(fo_src_t *src, const fo_origin_t *from, int64_t next)
+{
+    int  fresh;
+
+    fresh = (src->base_seq == 0 && !src->lapsed);
+
+    if (fresh) {
+        src->resets = from->resets;
+    }
+
+    if (src->resets != from->resets) {
+
+        /* it may go back */
+
+        fo_src_gap(src, next);
+        src->resets = from->resets;
+        src->next = next;
+
+    } else if (src->lapsed ? next > src->next : src->grown && next > 0) {
+
+        /* grown: others were earlier, who is served has missed its start */
+
+        fo_src_gap(src, next);
+    }
+
+    src->lapsed = 0;
+    src->grown = 0;
+
+    src->ring = from->ring;
+    src->tenure = from->tenure;
+    src->next = fo_max(src->next, next);
+}
+
+
 void
-fo_src_reset(fo_hub_t *hub, unsigned row, unsigned generation, int64_t next)
+fo_src_reset(fo_hub_t *hub, const fo_origin_t *from, int64_t next)
 {
     fo_src_t  *src;
 
-    src = fo_src_find(hub, row, generation);
+    src = fo_src_heard(hub, from);
 
     if (src) {
+        fo_src_gap(src, next);
+        src->resets = from->resets;
         src->next = next;
-        fo_src_gap(src);
     }
 }
 
 
-/* does an entry that waits for bases have this one's already? */
+/* has an entry that waits for bases had this one's? */
 
 static int
 fo_src_counted(const fo_src_t *src, const fo_entry_t *entry)
 {
     return entry->state == FO_ENTRY_PENDING && fo_entry_uses(entry, src)
-           && entry->seq <= src->base_seq;
+           && entry->seq <= (src->lapsed ? src->floor - 1 : src->base_seq);
 }
 
 
 /*
- * Who listens to this partition has missed something; also who waits for
- * bases of others, and has this one's records since its base.
+ * Who listens to this partition has missed what is from src->next up to
+ * "to"; also who waits for bases of others, and has this one's records since
+ * its base.
  */
 
 static void
-fo_src_gap(fo_src_t *src)
+fo_src_gap(fo_src_t *src, int64_t to)
 {
+    fo_hub_t    *hub;
+    fo_event_t   ev;
     fo_queue_t  *q;
     fo_entry_t  *entry;
+
+    hub = src->topic->hub;
+    memset(&ev, 0, sizeof(fo_event_t));
+
+    ev.type = FO_EVENT_GAP;
+    ev.ranged = 1;
+    ev.partition = src->partition;
+    ev.from = src->next;
+    ev.to = to;
 
     for (q = src->topic->entries.next; q != &src->topic->entries;
          q = q->next)
@@ -427,7 +533,7 @@ fo_src_gap(fo_src_t *src)
         entry = fo_data(q, fo_entry_t, in_topic);
 
         if (fo_entry_uses(entry, src)) {
-            fo_entry_gap(entry);
+            fo_entry_gap(entry, &ev);
         }
     }
 
@@ -437,67 +543,81 @@ fo_src_gap(fo_src_t *src)
         entry = fo_data(q, fo_entry_t, in_topic);
 
         if (fo_src_counted(src, entry)) {
-            fo_entry_gap(entry);
+            fo_entry_gap(entry, &ev);
         }
     }
+
+    hub->env.gap(hub->env.ctx, &src->topic->name, src->partition, ev.from,
+                 to);
 }
 
 
 /*
- * Forgets the base; who waits for bases waits for this one again.  Offsets
- * that were seen are forgotten, too: a reset may be among what is lost.
+ * Forgets the base: whoever waits for bases waits for this one again, and
+ * what comes is not taken until then.
  */
 
 static void
-fo_src_forget(fo_src_t *src)
+fo_src_forget(fo_src_t *src, uint64_t floor)
 {
     fo_queue_t  *q;
     fo_entry_t  *entry;
 
-    for (q = src->topic->waiting.next; q != &src->topic->waiting;
-         q = q->next)
-    {
-        entry = fo_data(q, fo_entry_t, in_topic);
+    if (src->base_seq) {
 
-        if (fo_src_counted(src, entry)) {
-            entry->waiting++;
+        for (q = src->topic->waiting.next; q != &src->topic->waiting;
+             q = q->next)
+        {
+            entry = fo_data(q, fo_entry_t, in_topic);
+
+            if (fo_src_counted(src, entry)) {
+                entry->waiting++;
+            }
         }
+
+        src->lapsed = 1;
+        src->base_seq = 0;
     }
 
-    src->base_seq = 0;
-    src->next = 0;
+    src->floor = floor;
 }
 
 
 /*
- * This worker was too slow for a ring: what came by it begins anew at the
- * next base, and in between is a gap.  Bases that are awaited may be lost
- * with it, so they are asked for again.
+ * This worker was too slow for a ring.  What came by it, or may have come by
+ * it since the last word of its owner, begins anew at the next base, and in
+ * between is a gap.  Bases that are awaited may be lost with it, so they are
+ * asked for again.
  */
 
 void
 fo_src_lapsed(fo_hub_t *hub, unsigned ring)
 {
-    unsigned   i;
-    fo_src_t  *src;
+    unsigned          i;
+    uint64_t          seq;
+    fo_src_t         *src;
+    fo_source_row_t  *r;
+
+    fo_hub_lock(hub);
+    seq = 1 + atomic_fetch_add_explicit(&hub->me->seq, 1,
+                                        memory_order_release);
+    fo_hub_unlock(hub);
 
     for (i = 0; i < FO_SOURCES; i++) {
         src = hub->sources[i];
+        r = &hub->z->sources[i];
 
-        if (src && src->ring == ring) {
-            fo_src_gap(src);
-            fo_src_forget(src);
+        if (src && (src->base_seq == 0 || src->ring == ring
+                    || src->tenure != atomic_load(&r->tenure)))
+        {
+            fo_src_forget(src, seq);
         }
     }
 
     fo_hub_lock(hub);
 
-    atomic_fetch_add_explicit(&hub->me->seq, 1, memory_order_release);
-
     for (i = 0; i < FO_SOURCES; i++) {
-        src = hub->sources[i];
-
-        if (src && src->base_seq == 0) {
+        if (hub->sources[i] && hub->sources[i]->base_seq == 0) {
             fo_source_ask_locked(hub->z, i, hub->slot, &hub->wake);
         }
     }

@@ -25,12 +25,19 @@ struct fo_src_s {
     uint32_t                row;          /* FO_NONE: not demanded yet */
     uint32_t                generation;
     uint32_t                entries;      /* that need it */
-    uint32_t                ring;         /* that its base came by, FO_NONE:
-                                             none, or owned here */
+    uint32_t                ring;         /* the only one that it is heard
+                                             by, FO_NONE or FO_RING_OWN */
+    uint32_t                tenure;       /* of the owner it is heard from */
+    uint32_t                resets;       /* those that are known here */
     uint32_t                grown;        /* found by growth, no base yet */
-    uint64_t                base_seq;     /* of the newest base */
+    uint32_t                lapsed;       /* what came since "next" is lost */
+    uint64_t                floor;        /* older bases are not for us */
+    uint64_t                base_seq;     /* of the newest base, 0: none */
     int64_t                 next;         /* lower offsets have been seen */
 };
+
+
+#define FO_RING_OWN  0xfffffffe           /* no ring: brought in here */
 
 
 struct fo_topic_s {
@@ -89,11 +96,31 @@ void fo_topic_release(fo_topic_t *topic);   /* drops an empty one */
 /* the row may have changed: reads it and acts on what is new */
 void fo_topic_look(fo_hub_t *hub, unsigned row);
 
-/* a base for "row" came in; or everything of it must be asked anew */
-void fo_src_base(fo_hub_t *hub, unsigned row, unsigned generation,
-    unsigned ring, uint64_t seq, int64_t next);
-void fo_src_reset(fo_hub_t *hub, unsigned row, unsigned generation,
+/* whence a word about a source comes */
+
+typedef struct {
+    uint32_t                row;
+    uint32_t                generation;   /* of the row */
+    uint32_t                tenure;       /* of the owner; bases, takeovers */
+    uint32_t                resets;       /* bases, resets */
+    uint32_t                ring;         /* FO_RING_OWN: brought in here */
+} fo_origin_t;
+
+
+/* the source, if this is the way by which it is heard; else NULL */
+fo_src_t *fo_src_heard(fo_hub_t *hub, const fo_origin_t *from);
+
+/* another owner brings it in; all that the one before wrote was read */
+void fo_src_takeover(fo_hub_t *hub, const fo_origin_t *from);
+
+/* "next" is the next record of it that can come */
+void fo_src_base(fo_hub_t *hub, const fo_origin_t *from, uint64_t seq,
     int64_t next);
+
+/* reading begins anew at "next"; what was in between is missing */
+void fo_src_reset(fo_hub_t *hub, const fo_origin_t *from, int64_t next);
+
+/* this worker was too slow for a ring: bases are asked for anew */
 void fo_src_lapsed(fo_hub_t *hub, unsigned ring);
 
 
@@ -104,7 +131,6 @@ void fo_entry_drop(fo_entry_t *entry);
 fo_error_e fo_entry_begin(fo_entry_t *entry);
 void fo_entry_live(fo_entry_t *entry);
 void fo_entry_fail(fo_entry_t *entry, fo_error_e error);
-void fo_entry_gap(fo_entry_t *entry);
 int fo_entry_uses(const fo_entry_t *entry, const fo_src_t *src);
 
 fo_error_e fo_entry_grow(fo_entry_t *entry);

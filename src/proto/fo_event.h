@@ -38,6 +38,11 @@ typedef struct {
     fo_event_type_e   type;
     unsigned          counted;   /* GAP: count is known */
     uint64_t          count;     /* GAP: frames that were skipped */
+    unsigned          ranged;    /* GAP: it is known where, see below */
+    uint32_t          partition;
+    int64_t           from;      /* the first offset that may be missed */
+    int64_t           to;        /* the first that is not; a topic made anew
+                                    may begin below from */
     fo_error_e        error;     /* ERROR, END */
     fo_str_t          detail;    /* ERROR: what exactly, may be empty */
 } fo_event_t;

@@ -198,34 +198,34 @@ test_choose(void **state)
 
     /* the fewest rows, the asker first, others' clusters never */
 
-    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, c), c);
-    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, d), a);
-    assert_int_equal(fo_slot_choose_locked(&z, 99, a), FO_NONE);
+    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, c, 0), c);
+    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, d, 0), a);
+    assert_int_equal(fo_slot_choose_locked(&z, 99, a, 0), FO_NONE);
 
     atomic_store(&z.slots[a].owned, 3);
-    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, a), b);
+    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, a, 0), b);
 
     /* no more owners than owners; one more rather than none */
 
     atomic_store(&z.slots[b].owned, 5);
-    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, c), a);
-    assert_int_equal(fo_slot_choose_locked(&z, OTHER, d), d);
+    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, c, 0), a);
+    assert_int_equal(fo_slot_choose_locked(&z, OTHER, d, 0), d);
 
     /* exiting ones only if nobody else can */
 
     atomic_store(&z.slots[a].state, FO_SLOT_EXITING);
     atomic_store(&z.slots[b].state, FO_SLOT_EXITING);
-    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, a), c);
+    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, a, 0), c);
     atomic_store(&z.slots[c].state, FO_SLOT_EXITING);
-    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, a), c);
+    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, a, 0), c);
     atomic_store(&z.slots[c].state, FO_SLOT_DEAD);
-    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, c), a);
+    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, c, 0), a);
 
     /* who is dead is not chosen, though it asks */
 
     atomic_store(&z.slots[a].state, FO_SLOT_DEAD);
     atomic_store(&z.slots[b].state, FO_SLOT_SWEEPING);
-    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, b), FO_NONE);
+    assert_int_equal(fo_slot_choose_locked(&z, CLUSTER, b, 0), FO_NONE);
 
     free(mem);
 }

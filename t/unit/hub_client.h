@@ -9,7 +9,7 @@
 #define HUB_CLIENT_H
 
 
-#include "hub_world.h"
+#include "hub_model.h"
 
 
 /* called before an event's own handling ends; may unsubscribe and end */
@@ -70,7 +70,12 @@ w_receive(w_session_t *s, const u_char *data, size_t len)
         if (s->whose) {
             w_sub_t  *m = s->whose;
 
-            w_frame(m, s->in, s->in_len);
+            if (s->in[2]) {
+                w_notice(m, s->in);
+            } else {
+                w_frame(m, s->in, s->in_len);
+            }
+
             s->whose = NULL;
             w_sub_free(m);
         }
@@ -399,7 +404,7 @@ w_born(w_hub_t *h)
     uint64_t      id;
     long          fail_at;
     fo_hub_env_t  env = { h, w_clock, w_lock, w_unlock, w_wake, w_alive,
-                          w_post, w_log };
+                          w_post, w_log, w_gap };
 
     memset((void *) h, 0, sizeof(w_hub_t));
     h->n = (unsigned) (h - w.hubs);
@@ -415,6 +420,7 @@ w_born(w_hub_t *h)
     slot = fo_slot_claim_locked(&h->zone, h->pid, &id, 1);
     w_must(slot >= 0);
     h->slot = (unsigned) slot;
+    w_note("hub %u born, slot %d", h->n, slot);
 
     fail = w.fail;
     fail_at = w.fail_at;
@@ -430,16 +436,59 @@ w_born(w_hub_t *h)
 }
 
 
-/* kill -9: nothing is said to anybody, its memory is gone */
+static inline void
+w_read_again(const w_topic_t *t, unsigned p, int64_t offset)
+{
+    unsigned   i, j;
+    w_sub_t   *m;
+
+    for (i = 0; i < W_SESSIONS; i++) {
+        for (j = 0; w.sessions[i] && j < W_TAGS; j++) {
+            m = w.sessions[i]->subs[j];
+
+            if (m && m->topic == t) {
+                m->low[p] = fo_min(m->low[p],
+                                   w_index(&t->log[p], t->log[p].gen,
+                                           offset));
+            }
+        }
+    }
+}
+
+
+/* it dies in the middle of a publish: some are told, nothing is stored */
 
 static inline void
-w_killed(w_hub_t *h)
+w_half_published(w_hub_t *h)
+{
+    unsigned           i;
+    fo_ring_writer_t  *wr;
+
+    wr = h->hub->writer;
+
+    if (wr == NULL) {
+        return;
+    }
+
+    atomic_store(&wr->ring->tail, wr->tail);
+
+    for (i = 0; i < FO_SLOTS; i++) {
+        if (fo_mask_test(&wr->touched, i) && w_random(2)) {
+            atomic_store(&wr->ring->range[i].start, wr->start[i]);
+            atomic_store(&wr->ring->range[i].end, wr->end[i]);
+        }
+    }
+}
+
+
+/* the process is gone, and its sessions and memory with it */
+
+static inline void
+w_gone(w_hub_t *h)
 {
     unsigned      i, j;
     w_block_t    *b;
     w_session_t  *s;
-
-    w.relaxed = 1;
 
     for (i = 0; i < W_SESSIONS; i++) {
         s = w.sessions[i];
@@ -471,12 +520,72 @@ w_killed(w_hub_t *h)
 }
 
 
+/* kill -9: nothing is said to anybody */
+
+static inline void
+w_killed(w_hub_t *h)
+{
+    unsigned   i;
+    w_owned_t  *o;
+
+    w_note("hub %u killed", h->n);
+
+    if (w_random(2)) {
+        w_half_published(h);
+    }
+
+    /* what it read last is read again, for those that came since then, too */
+
+    for (i = 0; i < W_OWNED; i++) {
+        o = &h->owned[i];
+
+        if (o->owned && o->state == W_RUNNING) {
+            w_read_again(o->topic, o->partition,
+                         atomic_load(&o->owned->r->next_offset));
+        }
+    }
+
+    w_gone(h);
+}
+
+
+/* a reload or quit begins, and ends */
+
+static inline void
+w_leave(w_hub_t *h)
+{
+    w_note("hub %u leaves", h->n);
+
+    h->inside++;
+    fo_hub_leave(h->hub);
+    h->inside--;
+}
+
+
+static inline void
+w_exit(w_hub_t *h)
+{
+    w_note("hub %u exits", h->n);
+
+    h->inside++;
+    fo_hub_exit(h->hub);
+    h->inside--;
+
+    w_gone(h);
+}
+
+
 /* one turn, as a worker would make it that was woken */
 
 static inline void
 w_turn(w_hub_t *h)
 {
     h->inside++;
+
+    if (!w.calm) {
+        h->hub->next_ring = (unsigned) w_random(h->zone.head->nrings);
+    }
+
     h->woken = fo_hub_turn(h->hub);
     h->inside--;
 }
@@ -635,6 +744,7 @@ w_begin(uint64_t seed, unsigned hubs, unsigned owners)
     memset((void *) &w, 0, sizeof(w));
 
     w.seed = seed;
+    w.trace = (getenv("HUB_TRACE") != NULL);
     w.random = (seed + 1) * 0x9e3779b97f4a7c15ULL;
     w.now = 1000000;
     w.nhubs = hubs;
@@ -689,8 +799,6 @@ w_again(void)
 {
     unsigned   i, p;
     w_sub_t   *m;
-
-    w.relaxed = 0;
 
     for (i = 0; i < W_SESSIONS * W_TAGS; i++) {
         if (w.sessions[i / W_TAGS] == NULL

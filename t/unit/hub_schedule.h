@@ -26,7 +26,8 @@ enum {
     MEMORY = 32,
     STALL = 64,          /* a worker stands still for longer than stall */
     DEATH = 128,
-    BREAK = 256          /* connections */
+    BREAK = 256,         /* connections */
+    LEAVE = 512          /* a worker quits, and later exits */
 };
 
 
@@ -268,13 +269,12 @@ produce(void)
 static void
 fault(void)
 {
-    w_hub_t    *h;
     w_log_t    *log;
     w_topic_t  *t;
 
     t = &w.topics[w_random(w.ntopics)];
 
-    switch (1 << w_random(9)) {
+    switch (1 << w_random(7)) {
 
     case LOST:
         if (faults & LOST) {
@@ -305,21 +305,36 @@ fault(void)
 
         break;
 
-    case DEATH:
-        h = &w.hubs[w_random(w.nhubs)];
-
-        if ((faults & DEATH) && !h->inside && !w.locked) {
-            if (h->hub) {
-                w_killed(h);
-            } else {
-                w_born(h);
-            }
-        }
-
-        break;
-
     default:
         break;
+    }
+}
+
+
+/* workers come and go */
+
+static void
+worker(void)
+{
+    w_hub_t  *h;
+
+    h = &w.hubs[w_random(w.nhubs)];
+
+    if (h->inside || w.locked || h->n + 1 == asleep) {
+        return;
+    }
+
+    if (h->hub == NULL) {
+        w_born(h);
+
+    } else if ((faults & DEATH) && w_random(2)) {
+        w_killed(h);
+
+    } else if ((faults & LEAVE) && fo_hub_leaving(h->hub)) {
+        w_exit(h);
+
+    } else if (faults & LEAVE) {
+        w_leave(h);
     }
 }
 
@@ -385,6 +400,10 @@ step(void)
             fault();
         }
 
+        if (w_random(5) == 0) {
+            worker();
+        }
+
         break;
 
     default:
@@ -407,12 +426,12 @@ run(uint64_t seed, const uint8_t *input, size_t len)
     w.input = input;
     w.left = len;
 
-    faults = (unsigned) w_random(512);
+    faults = (unsigned) w_random(1024);
 
     /* some seeds hide nothing behind gaps that nobody can count */
 
     if (w_random(3) == 0) {
-        faults &= SLOW | BIG | BREAK;
+        faults &= SLOW | BIG | BREAK | DEATH | LEAVE;
     }
 
     asleep = 0;

@@ -2,12 +2,17 @@
 /*
  * A world for hubs: up to four workers on one zone in one process, a broker
  * that keeps logs, a source and a transport that are fakes, a clock that is
- * turned by hand, and a model that checks what clients are sent.
+ * turned by hand; what clients are sent is checked by hub_model.h.
  *
  * A frame of this world's dialects:
  *
  *     | tag 1 | magic 1 | 0 2 | len 4 | partition 4 | key_len 4 | offset 8 |
  *     | key | value: generation of the log 4, filler |
+ *
+ * and of a notice of a gap, in its place among the records:
+ *
+ *     | tag 1 | magic 1 | 1 2 | len 4 | partition 4 | flags 4 | from 8 |
+ *     | to 8 | count 8 |
  *
  * Each subscription of a session has a dialect of its own, whose tag tells
  * whose frame it is.  What the model demands of each subscription:
@@ -15,7 +20,8 @@
  *  - whole frames, of records that match, in the order of the partition;
  *  - nothing that was read before it was asked for, if nobody here had the
  *    same filter;
- *  - all that is read from READY on, but as many as gaps have told.
+ *  - all that is read from READY on, but what is in the ranges of gaps, and
+ *    as many as gaps have told.
  */
 
 
@@ -131,6 +137,8 @@ typedef struct {
     unsigned           ready;
     unsigned           strict;       /* the first with its filter here */
     unsigned           uncounted;
+    unsigned           notices;
+    uint64_t           got_at_notice;
     uint64_t           asked;        /* us */
     uint64_t           counted;
     uint64_t           missing;      /* that must be told */
@@ -173,7 +181,6 @@ typedef struct {
     unsigned           ntopics;
     int32_t            pids;
     unsigned           locked;
-    unsigned           relaxed;      /* an owner died: only what matches */
     unsigned           fail;         /* one allocation of so many fails */
     long               fail_at;      /* or exactly this one */
     long               allocs;
@@ -183,6 +190,7 @@ typedef struct {
     unsigned           linger;       /* ms */
     unsigned           calm;         /* no chance: sockets take all */
     unsigned           alerts;
+    unsigned           trace;
     w_hub_t            hubs[W_HUBS];
     w_topic_t          topics[W_TOPICS];
     w_session_t       *sessions[W_SESSIONS];
@@ -197,6 +205,18 @@ static world_t  w;
     do {                                                                      \
         if (!(cond)) {                                                        \
             w_die(#cond, __LINE__);                                           \
+        }                                                                     \
+    } while (0)
+
+
+/* what happens, with HUB_TRACE in the environment */
+
+#define w_note(...)                                                           \
+    do {                                                                      \
+        if (w.trace) {                                                        \
+            fprintf(stderr, "%8.3f ", (double) w.now / 1000000);              \
+            fprintf(stderr, __VA_ARGS__);                                     \
+            fprintf(stderr, "\n");                                            \
         }                                                                     \
     } while (0)
 
@@ -398,192 +418,6 @@ w_reader(const w_topic_t *t, unsigned p)
 }
 
 
-/* The model. */
-
-static inline void
-w_sub_free(w_sub_t *m)
-{
-    if (m->sub == NULL && m->session->whose != m) {
-        free(m);
-    }
-}
-
-
-/* what lies before "to" and after what came last was not sent */
-
-static inline void
-w_skipped(w_sub_t *m, unsigned p, unsigned to)
-{
-    unsigned        i;
-    const w_log_t  *log;
-
-    log = &m->topic->log[p];
-
-    if (m->last[p] >= 0) {
-        i = (unsigned) m->last[p] + 1;
-    } else {
-        i = m->strict ? m->low[p] : 0;
-    }
-
-    for ( /* void */ ; i < to; i++) {
-        if (!w_matches(m, &log->recs[i])) {
-            continue;
-        }
-
-        if (log->recs[i].wrong || (m->last[p] < 0 && i < m->high[p])) {
-            m->slack++;
-        } else {
-            m->missing++;
-        }
-    }
-}
-
-
-/* a whole frame of "m" came in */
-
-static inline void
-w_frame(w_sub_t *m, const u_char *f, size_t len)
-{
-    int        low, high, mid;
-    size_t     i, size;
-    int64_t    offset;
-    uint32_t   p, key_len, gen;
-    fo_str_t   key;
-    w_rec_t   *rec;
-    w_log_t   *log;
-
-    memcpy(&p, f + 8, 4);
-    memcpy(&key_len, f + 12, 4);
-    memcpy(&offset, f + 16, 8);
-
-    w_must(p < m->topic->parts);
-    log = &m->topic->log[p];
-
-    size = (key_len == FO_NONE) ? 0 : key_len;
-    f += W_HEAD;
-    len -= W_HEAD;
-    w_must(len >= size + 4);
-    memcpy(&gen, f + size, 4);
-
-    low = 0;
-    high = (int) log->n;
-
-    while (low < high) {
-        mid = (low + high) / 2;
-        rec = &log->recs[mid];
-
-        if (rec->gen < gen || (rec->gen == gen && rec->offset < offset)) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-
-    w_must(low < (int) log->n);
-    rec = &log->recs[low];
-
-    w_must(rec->gen == gen && rec->offset == offset);
-    w_must(len - size == rec->size);
-
-    if (rec->key == W_KEYS) {
-        w_must(key_len == FO_NONE);
-
-    } else {
-        key = w_key(rec->key);
-        w_must(key.len == key_len && memcmp(f, key.data, key_len) == 0);
-    }
-
-    for (i = 4; i < rec->size; i++) {
-        w_must(f[size + i] == w_filler(rec, i));
-    }
-
-    w_must(w_matches(m, rec));
-    w_must(m->ready);
-
-    m->got++;
-
-    if (!w.relaxed) {
-        w_must(low > m->last[p]);
-        w_must(m->last[p] >= 0 || !m->strict || low >= (int) m->low[p]);
-
-        w_skipped(m, p, (unsigned) low);
-    }
-
-    m->last[p] = low;
-}
-
-
-static inline void
-w_sub_ready(w_sub_t *m)
-{
-    unsigned    p;
-    w_owned_t  *o;
-
-    w_must(!m->ready);
-    m->ready = 1;
-
-    for (p = 0; p < W_PARTS; p++) {
-        o = w_reader(m->topic, p);
-        m->high[p] = o ? o->pos : m->topic->log[p].n;
-    }
-}
-
-
-/* it was unsubscribed, failed, or its session closes */
-
-static inline void
-w_sub_over(w_sub_t *m)
-{
-    m->session->subs[m->tag] = NULL;
-    m->sub = NULL;
-    w_sub_free(m);
-}
-
-
-/* before an unsubscribe */
-
-static inline void
-w_sub_leave(w_sub_t *m)
-{
-    if (m->sub->tell_gap) {
-        m->counted += m->sub->missed;
-        m->uncounted |= m->sub->uncounted;
-    }
-
-    if (m->ready && !m->uncounted && !w.relaxed) {
-        w_must(m->missing <= m->counted);
-    }
-}
-
-
-/* all was read and sent: nothing is missing but what was told */
-
-static inline void
-w_sub_complete(w_sub_t *m)
-{
-    unsigned  p;
-
-    w_must(m->ready);
-
-    for (p = 0; p < m->topic->parts && !w.relaxed; p++) {
-        w_skipped(m, p, m->topic->log[p].n);
-
-        m->last[p] = (int) m->topic->log[p].n - 1;
-    }
-
-    if (!m->uncounted && !w.relaxed
-        && (m->missing > m->counted
-            || m->missing + m->slack < m->counted))
-    {
-        fprintf(stderr, "missing %llu or %llu more, told %llu\n",
-                (unsigned long long) m->missing,
-                (unsigned long long) m->slack,
-                (unsigned long long) m->counted);
-        w_must(0);
-    }
-}
-
-
 /* The allocator: each hub's blocks in a list, so that it can die. */
 
 static inline void *
@@ -697,6 +531,15 @@ w_log(void *ctx, int alert, const char *text, const fo_str_t *name)
 }
 
 
+static inline void
+w_gap(void *ctx, const fo_str_t *topic, uint32_t partition, int64_t from,
+    int64_t to)
+{
+    w_must(!w.locked);
+    w_must(w_topic(topic) != NULL && partition < w_topic(topic)->parts);
+}
+
+
 /* The source. */
 
 static inline void
@@ -759,6 +602,10 @@ w_started(w_owned_t *o)
     }
 
     o->state = W_RUNNING;
+
+    w_note("%.*s %u started at record %u, asked for %lld",
+           (int) o->topic->name.len, o->topic->name.data, o->partition,
+           o->pos, (long long) o->from);
 
     fo_hub_started(o->owned, o->pos < log->n ? log->recs[o->pos].offset
                                              : log->next);
@@ -944,11 +791,40 @@ w_record(const fo_record_t *rec, u_char *f, uint32_t *key, u_char tag)
 }
 
 
+static inline size_t
+w_say_event(const fo_event_t *ev, u_char *f, u_char tag)
+{
+    uint32_t  len;
+
+    w_must(ev->type == FO_EVENT_GAP);
+
+    len = 40;
+    memset(f, 0, len);
+    f[0] = tag;
+    f[1] = W_MAGIC;
+    f[2] = 1;
+    memcpy(f + 4, &len, 4);
+    memcpy(f + 8, &ev->partition, 4);
+    f[12] = (u_char) ((ev->counted ? 1 : 0) | (ev->ranged ? 2 : 0));
+    memcpy(f + 16, &ev->from, 8);
+    memcpy(f + 24, &ev->to, 8);
+    memcpy(f + 32, &ev->count, 8);
+
+    return len;
+}
+
+
 #define W_RECORD(n)                                                           \
     static inline void                                                        \
     w_record##n(const fo_record_t *rec, u_char *f, uint32_t *key)             \
     {                                                                         \
         w_record(rec, f, key, n);                                             \
+    }                                                                         \
+                                                                              \
+    static inline size_t                                                      \
+    w_event##n(const fo_event_t *ev, u_char *buf)                             \
+    {                                                                         \
+        return w_say_event(ev, buf, n);                                       \
     }
 
 W_RECORD(0)
@@ -957,7 +833,8 @@ W_RECORD(2)
 W_RECORD(3)
 
 #define W_DIALECT(n)                                                          \
-    { fo_str("w" #n), 1, { 0, NULL }, w_record_len, w_record##n, NULL, NULL }
+    { fo_str("w" #n), 1, { 0, NULL }, w_record_len, w_record##n,              \
+      w_event##n, NULL }
 
 static const fo_dialect_t  w_dialects[W_TAGS] = {
     W_DIALECT(0), W_DIALECT(1), W_DIALECT(2), W_DIALECT(3)
