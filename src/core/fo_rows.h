@@ -77,6 +77,17 @@ typedef enum {
 #define FO_OFFSET_BEGIN  ((int64_t) -2)
 
 
+/*
+ * How often what was to be read next was gone: reading went on further up
+ * (retention), or it went back (the topic was made anew).
+ */
+
+#define FO_RESET_ON(resets)       (((resets) & 0xffff0000)                    \
+                                   | (((resets) + 1) & 0xffff))
+#define FO_RESET_BACK(resets)     ((resets) + 0x10000)
+#define fo_reset_went_back(a, b)  (((a) ^ (b)) >> 16)
+
+
 struct fo_source_row_s {
     _Atomic uint32_t   used;          /* lock */
     _Atomic uint32_t   generation;    /* of the row, not 0; lock */
@@ -90,8 +101,8 @@ struct fo_source_row_s {
                                          under the lock, taken by the owner */
     _Atomic uint32_t   tenure;        /* the how-manieth owner this is, not
                                          0; lock */
-    _Atomic uint32_t   resets;        /* how often reading began anew; owner,
-                                         before next_offset is set back */
+    _Atomic uint32_t   resets;        /* FO_RESET_*; owner, before it stores
+                                         next_offset */
     _Atomic int64_t    next_offset;   /* of the next record to be matched,
                                          or FO_OFFSET_*; owner (release) */
     _Atomic int64_t    high;          /* high watermark, -1 unknown; owner */
@@ -192,8 +203,12 @@ int fo_source_heir_locked(fo_zone_t *z, unsigned row);
  */
 int fo_slot_sweep_locked(fo_zone_t *z, unsigned slot, fo_mask_t *wake);
 
-/* makes chains and counts anew after somebody died inside the lock */
-void fo_rows_mend_locked(fo_zone_t *z);
+/*
+ * The first and the last thing under the lock.  If somebody has died inside,
+ * chains and counts are made anew.
+ */
+void fo_zone_enter_locked(fo_zone_t *z);
+void fo_zone_leave_locked(fo_zone_t *z);
 
 
 #endif /* FO_ROWS_H */

@@ -19,6 +19,7 @@ static int fo_source_adopt_locked(fo_zone_t *z, unsigned row,
     unsigned self);
 static void fo_source_own_locked(fo_zone_t *z, unsigned row, unsigned slot);
 static void fo_source_disown_locked(fo_zone_t *z, unsigned row);
+static void fo_rows_mend_locked(fo_zone_t *z);
 
 
 static unsigned
@@ -333,6 +334,24 @@ fo_source_free_locked(fo_zone_t *z, unsigned row)
 
 
 void
+fo_zone_enter_locked(fo_zone_t *z)
+{
+    if (atomic_load_explicit(&z->head->inside, memory_order_relaxed)) {
+        fo_rows_mend_locked(z);
+    }
+
+    atomic_store_explicit(&z->head->inside, 1, memory_order_relaxed);
+}
+
+
+void
+fo_zone_leave_locked(fo_zone_t *z)
+{
+    atomic_store_explicit(&z->head->inside, 0, memory_order_release);
+}
+
+
+static void
 fo_rows_mend_locked(fo_zone_t *z)
 {
     unsigned          i, slot;

@@ -9,10 +9,13 @@
 #include "core/fo_rows.h"
 
 
-#define FO_SWEEP_BUCKETS  128      /* under one lock; 8 entries each */
+#define FO_SWEEP_ROWS     1024     /* in a piece */
+#define FO_SWEEP_BUCKETS  128      /* in a piece; 8 entries each */
+
+#define FO_SWEEP_PIECES   (FO_SOURCES / FO_SWEEP_ROWS + 1)   /* of rows */
 
 
-static void fo_slot_sweep_rows(fo_zone_t *z, unsigned slot,
+static void fo_slot_sweep_rows(fo_zone_t *z, unsigned slot, unsigned piece,
     fo_mask_t *wake);
 static void fo_slot_sweep_topic(fo_zone_t *z, unsigned row, unsigned slot,
     fo_mask_t *wake);
@@ -34,30 +37,35 @@ fo_slot_sweep_locked(fo_zone_t *z, unsigned slot, fo_mask_t *wake)
         atomic_store(&s->state, FO_SLOT_SWEEPING);
     }
 
-    if (s->sweep == 0) {
+    if (s->sweep < FO_SWEEP_PIECES) {
 
         /*
-         * From here on nobody chooses it, and its rows have new owners.  If
-         * the sweeper is killed in the middle, the next one begins again.
+         * From here on nobody chooses it.  If the sweeper is killed in the
+         * middle, the next one does the piece again.
          */
 
-        fo_rows_mend_locked(z);
-        fo_slot_release_ring_locked(z, slot);
-        fo_slot_sweep_rows(z, slot, wake);
-
-        /* the dead read nothing, and limit no writer */
-
-        for (i = 0; i < z->head->nrings; i++) {
-            atomic_fetch_or(&fo_zone_ring(z, i)->cursor[slot].cursor,
-                            FO_RING_LAPSED);
+        if (s->sweep == 0) {
+            fo_slot_release_ring_locked(z, slot);
         }
 
-        s->sweep = 1;
+        fo_slot_sweep_rows(z, slot, s->sweep, wake);
+        s->sweep++;
+
+        return FO_AGAIN;
     }
 
-    next = fo_interest_sweep_locked(&z->interest, slot, s->sweep - 1,
+    /* the dead read nothing, and limit no writer */
+
+    for (i = 0; i < z->head->nrings; i++) {
+        atomic_fetch_or(&fo_zone_ring(z, i)->cursor[slot].cursor,
+                        FO_RING_LAPSED);
+    }
+
+    next = fo_interest_sweep_locked(&z->interest, slot,
+                                    (s->sweep - FO_SWEEP_PIECES)
+                                    * (uint64_t) FO_SWEEP_BUCKETS,
                                     FO_SWEEP_BUCKETS);
-    s->sweep = (uint32_t) next + 1;
+    s->sweep++;
 
     if (next < z->interest.nbuckets) {
         return FO_AGAIN;
@@ -77,20 +85,24 @@ fo_slot_sweep_locked(fo_zone_t *z, unsigned slot, fo_mask_t *wake)
 }
 
 
+/* source rows, and the topic rows as the last piece */
+
 static void
-fo_slot_sweep_rows(fo_zone_t *z, unsigned slot, fo_mask_t *wake)
+fo_slot_sweep_rows(fo_zone_t *z, unsigned slot, unsigned piece,
+    fo_mask_t *wake)
 {
-    unsigned  i;
+    unsigned  i, row;
 
-    for (i = 0; i < FO_SOURCES; i++) {
-        if (atomic_load(&z->sources[i].used)) {
-            fo_slot_sweep_source(z, i, slot, wake);
-        }
-    }
+    for (i = 0; i < FO_SWEEP_ROWS; i++) {
+        row = piece * FO_SWEEP_ROWS + i;
 
-    for (i = 0; i < FO_TOPICS; i++) {
-        if (atomic_load(&z->topics[i].used)) {
-            fo_slot_sweep_topic(z, i, slot, wake);
+        if (row < FO_SOURCES) {
+            if (atomic_load(&z->sources[row].used)) {
+                fo_slot_sweep_source(z, row, slot, wake);
+            }
+
+        } else if (atomic_load(&z->topics[row - FO_SOURCES].used)) {
+            fo_slot_sweep_topic(z, row - FO_SOURCES, slot, wake);
         }
     }
 }

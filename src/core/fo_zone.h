@@ -70,8 +70,7 @@ typedef struct {
     _Atomic uint32_t   owned;         /* rows; lock */
     _Atomic uint32_t   carried;       /* source rows among them, which need
                                          the ring; lock */
-    uint32_t           sweep;         /* 0: rows first; next bucket + 1;
-                                         lock */
+    uint32_t           sweep;         /* pieces that are done; lock */
     uint32_t           pad2;
     _Atomic uint64_t   seq;           /* of subscribes, never reset: a base
                                          for the tenant before can't be
@@ -103,6 +102,9 @@ typedef struct {
                                          slot, which have no counters; they
                                          write, relaxed */
     _Atomic uint64_t   entries;       /* interest entries in use; lock */
+    _Atomic uint32_t   inside;        /* 1: somebody is inside the lock, or
+                                         died there; lock */
+    uint32_t           pad;
     uint32_t           sources;       /* source rows in use; lock */
     uint32_t           source_hint;   /* where a free one may be; lock */
     uint16_t           topic_chain[FO_TOPICS];     /* lock; index + 1 */

@@ -4,6 +4,7 @@
  *
  *     NEW ---- topic known: interest, demand ----> PENDING
  *     PENDING ---- a base from every partition ----> LIVE
+ *     LIVE ---- its key may be in more partitions ----> PENDING
  *
  * A record is for an entry if the base of its partition is at least as new
  * as the entry's seq; so records that come between the bases of two
@@ -330,10 +331,25 @@ fo_entry_unprune(fo_entry_t *entry)
     entry->partition = -1;
     entry->span = to;
 
+    if (entry->state == FO_ENTRY_LIVE) {
+
+        /* who comes now waits for the bases of all, who is here doesn't */
+
+        entry->state = FO_ENTRY_PENDING;
+        entry->since = fo_hub_now(entry->topic->hub);
+
+        fo_queue_remove(&entry->in_topic);
+        fo_queue_append(&entry->topic->waiting, &entry->in_topic);
+    }
+
     error = fo_entry_demand(entry, 0, p, FO_OFFSET_END);
 
     if (error == FO_ERR_NONE) {
         error = fo_entry_demand(entry, p + 1, to, FO_OFFSET_END);
+    }
+
+    if (error == FO_ERR_NONE && entry->waiting == 0) {
+        fo_entry_live(entry);
     }
 
     return error;

@@ -12,6 +12,7 @@
 #define FO_TICK_IDLE     1000      /* ms */
 
 #define FO_FINISH_ROUNDS  4
+#define FO_SWEEP_PIECES   8        /* in one tick */
 
 
 static void fo_hub_wake_all(fo_hub_t *hub);
@@ -21,6 +22,8 @@ static void fo_hub_words(fo_hub_t *hub, _Atomic uint64_t *words, unsigned n,
 static void fo_hub_look_topic(fo_hub_t *hub, unsigned row);
 static void fo_hub_stalled(fo_hub_t *hub, uint64_t now);
 static void fo_hub_sweep(fo_hub_t *hub);
+static int fo_hub_sweep_slot(fo_hub_t *hub, unsigned slot,
+    unsigned generation);
 
 
 fo_hub_t *
@@ -447,12 +450,12 @@ fo_hub_stalled(fo_hub_t *hub, uint64_t now)
 }
 
 
-/* one piece of the sweep of each slot whose process is gone */
+/* some pieces of the sweep of each slot whose process is gone */
 
 static void
 fo_hub_sweep(fo_hub_t *hub)
 {
-    unsigned    i, state, generation;
+    unsigned    i, n, state, generation;
     fo_slot_t  *s;
 
     for (i = 0; i < FO_SLOTS; i++) {
@@ -468,22 +471,42 @@ fo_hub_sweep(fo_hub_t *hub)
         if (state == FO_SLOT_DEAD || state == FO_SLOT_SWEEPING
             || !hub->env.alive(hub->env.ctx, atomic_load(&s->pid)))
         {
-            fo_hub_lock(hub);
+            n = 0;
 
-            /* others sweep, too, and then it may have a new tenant */
+            while (fo_hub_sweep_slot(hub, i, generation) == FO_AGAIN) {
 
-            if (atomic_load(&s->state) != FO_SLOT_FREE
-                && atomic_load(&s->generation) == generation)
-            {
-                (void) fo_slot_sweep_locked(hub->z, i, &hub->wake);
+                if (++n == FO_SWEEP_PIECES) {
+                    hub->hurry = 1;
+                    break;
+                }
             }
 
-            fo_hub_unlock(hub);
-
-            /* the next piece comes soon; rows of others can't wait for it */
-
-            hub->hurry = 1;
             fo_hub_post(hub);
         }
     }
+}
+
+
+static int
+fo_hub_sweep_slot(fo_hub_t *hub, unsigned slot, unsigned generation)
+{
+    int         rc;
+    fo_slot_t  *s;
+
+    s = &hub->z->slots[slot];
+    rc = FO_OK;
+
+    fo_hub_lock(hub);
+
+    /* others sweep, too, and then it may have a new tenant */
+
+    if (atomic_load(&s->state) != FO_SLOT_FREE
+        && atomic_load(&s->generation) == generation)
+    {
+        rc = fo_slot_sweep_locked(hub->z, slot, &hub->wake);
+    }
+
+    fo_hub_unlock(hub);
+
+    return rc;
 }

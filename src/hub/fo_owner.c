@@ -259,12 +259,7 @@ fo_owned_drop(fo_owned_t *o)
 void
 fo_hub_started(fo_owned_t *o, int64_t offset)
 {
-    o->next = offset;
-    o->running = 1;
-
-    if (o->linger == 0) {
-        atomic_store(&o->r->state, FO_SOURCE_RUNNING);
-    }
+    uint32_t  resets;
 
     if (o->lost) {
         o->lost = 0;
@@ -272,10 +267,21 @@ fo_hub_started(fo_owned_t *o, int64_t offset)
 
         /* before the offset: whoever takes over tells of it by its bases */
 
-        atomic_fetch_add(&o->r->resets, 1);
+        resets = atomic_load(&o->r->resets);
+
+        atomic_store(&o->r->resets, offset < atomic_load(&o->r->next_offset)
+                                    ? FO_RESET_BACK(resets)
+                                    : FO_RESET_ON(resets));
     }
 
     atomic_store_explicit(&o->r->next_offset, offset, memory_order_release);
+
+    o->next = offset;
+    o->running = 1;
+
+    if (o->linger == 0) {
+        atomic_store(&o->r->state, FO_SOURCE_RUNNING);
+    }
 
     (void) fo_owned_settle(o);
     fo_hub_post(o->hub);

@@ -18,6 +18,8 @@ static void fo_topic_unprune(fo_queue_t *list);
 static fo_src_t *fo_src_find(fo_hub_t *hub, const fo_origin_t *from);
 static void fo_src_rebased(fo_src_t *src, const fo_origin_t *from,
     int64_t next);
+static void fo_src_go_on(fo_src_t *src, const fo_origin_t *from,
+    int64_t next, int lost);
 static int fo_src_counted(const fo_src_t *src, const fo_entry_t *entry);
 static void fo_src_gap(fo_src_t *src, int64_t to);
 static void fo_src_forget(fo_src_t *src, uint64_t floor);
@@ -439,36 +441,18 @@ fo_src_base(fo_hub_t *hub, const fo_origin_t *from, uint64_t seq,
 }
 
 
-/*
- * The first base, the first one after a lapse, or from an owner that knows of
- * a reset whose own entry was lost with the owner before.
- */
+/* the first base, the first one after a lapse, or a further one */
 
 static void
 fo_src_rebased(fo_src_t *src, const fo_origin_t *from, int64_t next)
 {
-    int  fresh;
-
-    fresh = (src->base_seq == 0 && !src->lapsed);
-
-    if (fresh) {
+    if (src->base_seq == 0 && !src->lapsed) {
         src->resets = from->resets;
     }
 
-    if (src->resets != from->resets) {
+    /* grown: others were earlier, who is served has missed its start */
 
-        /* it may go back */
-
-        fo_src_gap(src, next);
-        src->resets = from->resets;
-        src->next = next;
-
-    } else if (src->lapsed ? next > src->next : src->grown && next > 0) {
-
-        /* grown: others were earlier, who is served has missed its start */
-
-        fo_src_gap(src, next);
-    }
+    fo_src_go_on(src, from, next, src->lapsed || src->grown);
 
     src->lapsed = 0;
     src->grown = 0;
@@ -487,10 +471,27 @@ fo_src_reset(fo_hub_t *hub, const fo_origin_t *from, int64_t next)
     src = fo_src_heard(hub, from);
 
     if (src) {
+        fo_src_go_on(src, from, next, 1);
+    }
+}
+
+
+/*
+ * If what is in between is lost, or has been reset and nobody has told, there
+ * is a gap.
+ */
+
+static void
+fo_src_go_on(fo_src_t *src, const fo_origin_t *from, int64_t next, int lost)
+{
+    if (fo_reset_went_back(src->resets, from->resets)
+        || ((lost || src->resets != from->resets) && next > src->next))
+    {
         fo_src_gap(src, next);
-        src->resets = from->resets;
         src->next = next;
     }
+
+    src->resets = from->resets;
 }
 
 

@@ -334,6 +334,7 @@ ngx_http_fanout_zone_lock(ngx_http_fanout_zone_t *z)
         for (n = 1; n < NGX_HTTP_FANOUT_SPIN; n <<= 1) {
 
             if (ngx_shmtx_trylock(mtx)) {
+                fo_zone_enter_locked(&z->zone);
                 return;
             }
 
@@ -368,7 +369,7 @@ ngx_http_fanout_zone_lock(ngx_http_fanout_zone_t *z)
             && ngx_atomic_cmp_set(mtx->lock, (ngx_atomic_uint_t) pid,
                                   (ngx_atomic_uint_t) ngx_pid))
         {
-            fo_rows_mend_locked(&z->zone);
+            fo_zone_enter_locked(&z->zone);
             return;
         }
     }
@@ -378,6 +379,7 @@ ngx_http_fanout_zone_lock(ngx_http_fanout_zone_t *z)
 void
 ngx_http_fanout_zone_unlock(ngx_http_fanout_zone_t *z)
 {
+    fo_zone_leave_locked(&z->zone);
     ngx_shmtx_unlock(&z->shpool->mutex);
 }
 

@@ -466,6 +466,8 @@ w_clock(void *ctx)
 static inline void
 w_lock(void *ctx)
 {
+    w_hub_t  *h = ctx;
+
     w_must(!w.locked);
 
     if (w.meanwhile) {
@@ -473,13 +475,17 @@ w_lock(void *ctx)
     }
 
     w.locked = 1;
+    fo_zone_enter_locked(&h->zone);
 }
 
 
 static inline void
 w_unlock(void *ctx)
 {
+    w_hub_t  *h = ctx;
+
     w_must(w.locked);
+    fo_zone_leave_locked(&h->zone);
     w.locked = 0;
 }
 
