@@ -748,6 +748,145 @@ test_no_memory(void **state)
 }
 
 
+/* the hub that reads this topic's first partition */
+
+static w_hub_t *
+owner_of(const w_topic_t *t)
+{
+    unsigned    i;
+    w_owned_t  *o;
+
+    o = w_reader(t, 0);
+    assert_non_null(o);
+
+    for (i = 0; o < w.hubs[i].owned || o >= w.hubs[i].owned + W_OWNED; i++) {
+        /* void */
+    }
+
+    return &w.hubs[i];
+}
+
+
+/* a reader lapsed in the ring of a new owner before it had read its takeover,
+   and was never served again, untold */
+
+static void
+test_lapsed_before_takeover(void **state)
+{
+    unsigned      i;
+    w_hub_t      *h, *r;
+    w_sub_t      *m;
+    w_session_t  *s[3];
+
+    w_begin(1, 3, 1);
+    w.calm = 1;
+    w.at_once = 1;
+
+    for (i = 0; i < 3; i++) {
+        s[i] = w_open(&w.hubs[i]);
+        (void) w_subscribe(s[i], 0, ORDERS, FO_FILTER_ALL, 0, 0);
+        w_settle(0);
+    }
+
+    h = owner_of(ORDERS);
+    assert_true(h == &w.hubs[0]);
+
+    for (i = 0; i < 10; i++) {
+        w_produce(ORDERS, 1, 10);
+    }
+
+    w_settle(0);
+
+    w_leave(h);
+    w_finish(h);
+
+    for (i = 1; w_reader(ORDERS, 0) == NULL; i = 3 - i) {
+        w_turn(&w.hubs[i]);
+        w_finish(&w.hubs[i]);
+
+        if (w_reader(ORDERS, 0) == NULL) {
+            w_tick(&w.hubs[i]);
+        }
+    }
+
+    h = owner_of(ORDERS);
+    assert_true(h != &w.hubs[0]);
+
+    r = &w.hubs[3 - h->n];
+    m = s[r->n]->subs[0];
+
+    /* the new owner and the one that leaves go on alone */
+
+    for (i = 0; i < 20; i++) {
+        w_produce(ORDERS, 1, 10000);
+    }
+
+    for (i = 0; i < 2000; i++) {
+        w_read(h, w_reader(ORDERS, 0), 9);
+        w_finish(h);
+        w_turn(&w.hubs[0]);
+        w_finish(&w.hubs[0]);
+        w.now += 2000;
+        w_tick(h);
+    }
+
+    assert_int_equal(w_reader(ORDERS, 0)->pos, ORDERS->log[0].n);
+    assert_int_equal(m->got, 10);
+
+    w_settle(100);
+    assert_int_equal(m->notices, 1);
+
+    w_produce(ORDERS, 1, 10);
+    w_settle(0);
+    w_complete();
+    assert_int_equal(m->got, 11);
+
+    w_over();
+}
+
+
+/* two stand still: the others wait once, not twice */
+
+static void
+test_two_stopped(void **state)
+{
+    unsigned      i;
+    uint64_t      start;
+    w_hub_t      *h;
+    w_session_t  *s;
+
+    w_begin(1, 3, 1);
+    w.calm = 1;
+    w.at_once = 1;
+
+    for (i = 0; i < 3; i++) {
+        s = w_open(&w.hubs[i]);
+        (void) w_subscribe(s, 0, ORDERS, FO_FILTER_ALL, 0, 0);
+        w_settle(0);
+    }
+
+    h = owner_of(ORDERS);
+
+    for (i = 0; i < 40; i++) {
+        w_produce(ORDERS, 1, 10000);
+    }
+
+    start = w.now;
+
+    while (w_reader(ORDERS, 0)->pos != ORDERS->log[0].n) {
+        w_read(h, w_reader(ORDERS, 0), 9);
+        w_finish(h);
+        w.now += 2000;
+        w_tick(h);
+        assert_true(w.now - start < 1500000);
+    }
+
+    w_settle(100);
+    w_complete();
+    w_over();
+}
+
+
 int
 main(void)
 {
@@ -767,6 +906,8 @@ main(void)
         cmocka_unit_test(test_gap_before_what_follows),
         cmocka_unit_test(test_unpruned_while_pending),
         cmocka_unit_test(test_lapsed_over_reset),
+        cmocka_unit_test(test_lapsed_before_takeover),
+        cmocka_unit_test(test_two_stopped),
         cmocka_unit_test(test_no_memory),
     };
 
