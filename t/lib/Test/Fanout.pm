@@ -124,7 +124,8 @@ sub wait_for {
 # -- nginx
 
 # options: workers (1), brokers, vars, name (for messages), level (of the
-# error log, info), status (the path, /status)
+# error log, info), status (the path, /status), preload (a library
+# of t/util, with the normal build only; writes into the test's folder)
 sub new {
     my ($class, $conf, %o) = @_;
 
@@ -264,7 +265,11 @@ sub command {
 sub environment {
     my ($self) = @_;
 
-    return {} if flavor() ne 'asan';
+    if (flavor() ne 'asan') {
+        return {} if !$self->{preload};
+        return { LD_PRELOAD => util($self->{preload}),
+                 FANOUT_DIR => $self->{dir} };
+    }
 
     my $log = "log_path=$self->{dir}/san/report";
 
