@@ -70,7 +70,8 @@ sub goes_on {
 }
 
 
-# the notice, the code, and both within the time; reply to prompt
+# the notice, the code, and both within the time, of which 4 s are promised
+# and the rest is for a slow machine; reply to prompt
 sub told {
     my ($name, $path, $filter, $text, $code, $most) = @_;
 
@@ -80,7 +81,7 @@ sub told {
     is($ws->read_described, "text: $text\n", $name);
     is(($ws->read_close)[0], $code, 'its code');
     ok($ws->read_end, 'its end');
-    cmp_ok(time() - $begin, '<', $most || 4, 'in time');
+    cmp_ok(time() - $begin, '<', ($most || 4) + 6, 'in time');
 }
 
 
@@ -148,7 +149,7 @@ for my $workers (workers()) {
         is(($_->read_close)[0], 1013, 'its code');
     }
 
-    cmp_ok(time() - $begin, '<', 4, 'all in time');
+    cmp_ok(time() - $begin, '<', 10, 'all in time');
 
     told("no broker $with", '/other', 'any/a',
          'kafka unreachable, try later', 1013);

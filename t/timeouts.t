@@ -25,8 +25,9 @@ http {
                             fanout_handshake_timeout 300ms; }
         location /long    { fanout_websocket bare;
                             fanout_handshake_timeout 60s; }
-        location /ping    { fanout_websocket echo; fanout_ping 100ms 5s; }
-        location /silence { fanout_websocket echo; fanout_ping 100ms 200ms; }
+        location /ping    { fanout_websocket echo; fanout_ping 100ms 20s; }
+        location /busy    { fanout_websocket echo; fanout_ping 400ms 20s; }
+        location /silence { fanout_websocket echo; fanout_ping 100ms 3s; }
         location /status  { fanout_status; }
 
         location /last {
@@ -113,36 +114,55 @@ for (1 .. 5) {
 }
 
 cmp_ok(time() - $start, '>', 0.4, 'pings not before their time');
-cmp_ok(time() - $start, '<', 4, 'nor when that of the answer is over');
+cmp_ok(time() - $start, '<', 15, 'nor when that of the answer is over');
 $keep->text('alive');
 is($keep->read_described, 'text: alive', 'pongs keep it');
 
-# any byte is a sign of life, and puts the next ping off
+# any byte is a sign of life, and puts the next ping off; unless the machine
+# stands still for longer than that, which is not the server's fault
 
-$ws = $t->ws('/silence');
-my ($pings, $echoes) = (0, 0);
+my ($pings, $echoes, $longest);
 
-$start = time();
-$ws->text('x');
+for my $try (1 .. 5) {
+    ($pings, $echoes, $longest) = (0, 0, 0);
 
-while (time() - $start < 1) {
-    my $frame = $ws->read_frame or last;
+    $ws = $t->ws('/busy');
+    $ws->text('x');
+    $start = time();
 
-    if ($frame->{opcode} == 9) {
-        $pings++;
-        next;
+    my $last = $start;
+
+    while ($last - $start < 1.2) {
+        my $frame = $ws->read_frame or last;
+
+        if ($frame->{opcode} == 9) {
+            $pings++;
+            next;
+        }
+
+        $echoes++;
+        $ws->text('x');
+
+        my $now = time();
+        $longest = $now - $last if $now - $last > $longest;
+        $last = $now;
     }
 
-    $echoes++;
-    $ws->text('x');
+    is($ws->read_message->{payload}, 'x', 'the last one');
+    $ws->abort;
+    last if $longest < 0.2;
 }
 
-is($ws->read_described, 'text: x', 'the last one');
 cmp_ok($echoes, '>', 10, 'a busy session goes on');
-is($pings, 0, 'and is not pinged');
+
+SKIP: {
+    skip "the machine stood still for $longest s", 1 if $longest >= 0.2;
+    is($pings, 0, 'and is not pinged');
+}
 
 # also the bytes of one endless frame
 
+$ws = $t->ws('/silence');
 $ws->write(substr $class->frame(opcode => 2, payload => 'x' x 60000), 0, 100);
 
 for (1 .. 3) {

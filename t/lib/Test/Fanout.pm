@@ -101,11 +101,12 @@ sub free_port {
 
 
 # polls until the code returns a true value, which it returns; dies when the
-# time (10 s) is over
+# time (10 s) is over: three times as much, for who is just slow has not
+# failed
 sub wait_for {
     my ($code, $seconds, $what) = @_;
 
-    my $until = time() + ($seconds || 10);
+    my $until = time() + 3 * ($seconds || 10);
 
     for ( ;; ) {
         my $value = $code->();

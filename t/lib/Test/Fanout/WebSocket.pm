@@ -15,7 +15,7 @@ use constant {
     TEXT => 1, BINARY => 2, CLOSE => 8, PING => 9, PONG => 10,
 };
 
-our $TIMEOUT = 10;
+our $TIMEOUT = 30;
 
 
 # connect to a port, speak no HTTP yet
