@@ -6,7 +6,7 @@ package Test::Fanout::Cluster;
 use strict;
 use warnings;
 
-use Test::Fanout qw(util);
+use Test::Fanout qw(util wait_for);
 use Test::Fanout::Process;
 
 my $count = 0;
@@ -108,6 +108,44 @@ sub topic {
     die "topic @command failed\n" if !defined $status || $status;
 
     return @lines;
+}
+
+
+# [leader, how many replicas are in sync, how many there are] of each
+# partition; a leader of -1 is none
+sub leaders {
+    my ($self, $topic) = @_;
+
+    return map { [(split / /)[1 .. 3]] } $self->topic('leaders', $topic);
+}
+
+
+# until the code, called with what leaders() says, is true of every
+# partition: wait_leaders($topic, sub { $_[0] != 2 }), and so on
+sub wait_leaders {
+    my ($self, $topic, $code, $seconds) = @_;
+
+    my $said = '';
+
+    eval {
+        wait_for(sub {
+            my @leaders = $self->leaders($topic);
+
+            $said = join ' ', map { join '/', @$_ } @leaders;
+            return @leaders && !grep { !$code->(@$_) } @leaders;
+        }, $seconds || 40);
+    };
+
+    die "leaders of $topic, not in time: $said\n" if $@;
+}
+
+
+# until every partition has all its replicas in sync
+sub wait_in_sync {
+    my ($self, $topic, $seconds) = @_;
+
+    $self->wait_leaders($topic, sub { $_[0] != -1 && $_[1] == $_[2] },
+                        $seconds);
 }
 
 
