@@ -355,6 +355,7 @@ ngx_http_fanout_kafka_probe(ngx_http_fanout_kafka_t *k)
         t = ngx_queue_data(q, ngx_http_fanout_kafka_topic_t, queue);
 
         if (t->users) {
+            k->doubt = 0;
             ngx_http_fanout_kafka_ask(k, t);
             return;
         }
@@ -410,7 +411,7 @@ ngx_http_fanout_kafka_timer_handler(ngx_event_t *ev)
     ngx_http_fanout_kafka_watermarks(k);
     ngx_http_fanout_kafka_refresh(k);
 
-    if (!k->up && k->fault) {
+    if (k->doubt || (!k->up && k->fault)) {
         ngx_http_fanout_kafka_probe(k);
     }
 

@@ -85,8 +85,10 @@ ngx_http_fanout_kafka_event_error(ngx_http_fanout_kafka_t *k,
 
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
 
-        /* it can be false: we ask */
+        /* it can be false: we ask, now or as soon as we may; it is told
+           only once */
 
+        k->doubt = 1;
         ngx_http_fanout_kafka_probe(k);
         break;
 

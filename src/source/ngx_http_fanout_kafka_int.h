@@ -123,6 +123,7 @@ struct ngx_http_fanout_kafka_s {
     u_char                                *statistics;
     size_t                                 statistics_len;
     unsigned                               up:1;
+    unsigned                               doubt:1;     /* to be probed */
     unsigned                               opening:1;
     unsigned                               quitting:1;
     unsigned                               exited:1;
