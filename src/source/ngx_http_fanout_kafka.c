@@ -30,6 +30,7 @@ static int32_t ngx_http_fanout_kafka_key(void *ctx, const fo_str_t *topic,
 static void ngx_http_fanout_kafka_kicks(ngx_http_fanout_kafka_t *k);
 static const char *ngx_http_fanout_kafka_set(ngx_http_fanout_kafka_t *k,
     const char *name, const char *standard);
+static ngx_int_t ngx_http_fanout_kafka_listen(ngx_http_fanout_kafka_t *k);
 static ngx_int_t ngx_http_fanout_kafka_ensure(ngx_http_fanout_kafka_t *k);
 static void ngx_http_fanout_kafka_event_handler(ngx_event_t *ev);
 static void ngx_http_fanout_kafka_posted_handler(ngx_event_t *ev);
@@ -83,6 +84,11 @@ ngx_http_fanout_kafka_create(ngx_cycle_t *cycle,
     ngx_rbtree_init(&k->parts, &k->sentinel, ngx_rbtree_insert_value);
 
     ngx_http_fanout_kafka_kicks(k);
+
+    /* here no client has taken all connections yet; if it fails, it is
+       tried again at each use */
+
+    (void) ngx_http_fanout_kafka_listen(k);
 
     return k;
 }
@@ -237,17 +243,9 @@ ngx_http_fanout_kafka_key(void *ctx, const fo_str_t *topic,
 }
 
 
-/* what is made at first use */
-
 static ngx_int_t
-ngx_http_fanout_kafka_ensure(ngx_http_fanout_kafka_t *k)
+ngx_http_fanout_kafka_listen(ngx_http_fanout_kafka_t *k)
 {
-    if (k->exited) {
-        return NGX_ERROR;
-    }
-
-    k->used = ngx_http_fanout_kafka_clock();
-
     if (k->fd == -1) {
         k->fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
 
@@ -262,8 +260,30 @@ ngx_http_fanout_kafka_ensure(ngx_http_fanout_kafka_t *k)
         k->connection = ngx_http_fanout_eventfd_add(k->cycle, k->fd,
                                       ngx_http_fanout_kafka_event_handler, k);
         if (k->connection == NULL) {
+            ngx_log_error(NGX_LOG_ERR, k->cycle->log, 0,
+                          "kafka \"%V\": no connection for its events",
+                          ngx_http_fanout_kafka_name(k->conf));
             return NGX_ERROR;
         }
+    }
+
+    return NGX_OK;
+}
+
+
+/* what is made at first use */
+
+static ngx_int_t
+ngx_http_fanout_kafka_ensure(ngx_http_fanout_kafka_t *k)
+{
+    if (k->exited) {
+        return NGX_ERROR;
+    }
+
+    k->used = ngx_http_fanout_kafka_clock();
+
+    if (ngx_http_fanout_kafka_listen(k) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (k->control == NULL) {

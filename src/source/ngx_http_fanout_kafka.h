@@ -58,8 +58,9 @@ extern const fo_source_ops_t  ngx_http_fanout_kafka_ops;
 
 /*
  * The ctx of ngx_http_fanout_kafka_ops in one worker, to be called in
- * init_process.  No thread, fd or handle is made before it is used.  NULL:
- * no memory.
+ * init_process.  It takes one of nginx's connections, which clients may have
+ * taken all later; no thread or handle is made before it is used.  NULL: no
+ * memory.
  */
 ngx_http_fanout_kafka_t *ngx_http_fanout_kafka_create(ngx_cycle_t *cycle,
     ngx_http_fanout_kafka_conf_t *conf, fo_hub_t *hub,
