@@ -561,19 +561,32 @@ fo_owned_send(fo_owned_t *o, const fo_record_t *rec, const fo_mask_t *to)
 }
 
 
-/* told once a minute */
+/* told once a minute for a topic, whichever of its partitions it is */
 
 static void
 fo_owned_oversized(fo_owned_t *o)
 {
-    uint64_t   now;
-    fo_hub_t  *hub;
+    unsigned     i;
+    uint64_t     now;
+    fo_hub_t    *hub;
+    fo_owned_t  *other;
 
     hub = o->hub;
     now = fo_hub_now(hub);
 
     if (o->warned && now - o->warned < FO_OVERSIZED_QUIET) {
         return;
+    }
+
+    for (i = 0; i < FO_SOURCES; i++) {
+        other = hub->owned[i];
+
+        if (other && other->topic_row == o->topic_row && other->warned
+            && now - other->warned < FO_OVERSIZED_QUIET)
+        {
+            o->warned = other->warned;
+            return;
+        }
     }
 
     o->warned = now;
