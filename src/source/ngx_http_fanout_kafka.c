@@ -336,6 +336,7 @@ ngx_http_fanout_kafka_ask(ngx_http_fanout_kafka_t *k,
     }
 
     t->asked = ngx_http_fanout_kafka_clock();
+    t->recheck = 0;
 
     job = ngx_http_fanout_kafka_job(NGX_HTTP_FANOUT_KAFKA_DESCRIBE, t);
     if (job == NULL) {
@@ -444,16 +445,20 @@ ngx_http_fanout_kafka_timer_handler(ngx_event_t *ev)
 }
 
 
-/* topics of which keys are checked may have grown */
+/* topics may have grown, gone, or come back */
 
 static void
 ngx_http_fanout_kafka_refresh(ngx_http_fanout_kafka_t *k)
 {
-    uint64_t                        now;
+    uint64_t                        now, after;
+    unsigned                        changed;
     ngx_queue_t                    *q;
     ngx_http_fanout_kafka_topic_t  *t;
 
     now = ngx_http_fanout_kafka_clock();
+
+    changed = k->changed;
+    k->changed = 0;
 
     for (q = ngx_queue_head(&k->topics);
          q != ngx_queue_sentinel(&k->topics);
@@ -461,9 +466,12 @@ ngx_http_fanout_kafka_refresh(ngx_http_fanout_kafka_t *k)
     {
         t = ngx_queue_data(q, ngx_http_fanout_kafka_topic_t, queue);
 
-        if (t->users && t->partitioner != NGX_HTTP_FANOUT_KAFKA_ANY
-            && now - t->asked >= NGX_HTTP_FANOUT_KAFKA_REFRESH)
-        {
+        t->recheck |= changed;
+
+        after = (t->recheck || t->ntroubled) ? NGX_HTTP_FANOUT_KAFKA_RECHECK
+                                             : NGX_HTTP_FANOUT_KAFKA_REFRESH;
+
+        if (t->users && now - t->asked >= after) {
             ngx_http_fanout_kafka_ask(k, t);
         }
     }

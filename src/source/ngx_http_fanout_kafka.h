@@ -31,7 +31,8 @@ typedef struct ngx_http_fanout_kafka_s       ngx_http_fanout_kafka_t;
 /*
  * The state of the connection changed.  error: NULL, or what went wrong,
  * terminated, without any secret, valid during the call.  It may be called
- * with the same "up" and another error.
+ * with the same "up" and another error: if it is up, one of its partitions
+ * can't be read; empty: all can again.
  */
 typedef void (*ngx_http_fanout_kafka_report_pt)(void *ctx, unsigned up,
     const char *error);

@@ -11,6 +11,9 @@ static void ngx_http_fanout_kafka_opened(ngx_http_fanout_kafka_t *k,
     ngx_http_fanout_kafka_job_t *job);
 static void ngx_http_fanout_kafka_described(ngx_http_fanout_kafka_t *k,
     ngx_http_fanout_kafka_job_t *job);
+static void ngx_http_fanout_kafka_examine(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_topic_t *t, ngx_http_fanout_kafka_job_t *job,
+    unsigned error);
 static void ngx_http_fanout_kafka_offset(ngx_http_fanout_kafka_t *k,
     ngx_http_fanout_kafka_job_t *job);
 
@@ -124,6 +127,58 @@ ngx_http_fanout_kafka_described(ngx_http_fanout_kafka_t *k,
 
     ngx_http_fanout_kafka_counted(k, t, error == FO_ERR_NONE
                                         ? job->partitions : 0);
+
+    ngx_http_fanout_kafka_examine(k, t, job, error);
+}
+
+
+/*
+ * What is read and what Kafka has: librdkafka does not say of a partition
+ * that it is gone, or has no leader; it tries again until it is there.
+ */
+
+static void
+ngx_http_fanout_kafka_examine(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_topic_t *t, ngx_http_fanout_kafka_job_t *job,
+    unsigned error)
+{
+    ngx_uint_t                     i;
+    ngx_http_fanout_kafka_part_t  *part;
+
+    if (error != FO_ERR_NONE && error != FO_ERR_UNKNOWN_TOPIC) {
+        return;
+    }
+
+    for (i = 0; i < t->nparts; i++) {
+        part = t->parts[i];
+
+        if (part == NULL || part->state != NGX_HTTP_FANOUT_KAFKA_RUNNING) {
+            continue;
+        }
+
+        if (error == FO_ERR_UNKNOWN_TOPIC || i >= job->partitions) {
+
+            /* it may come back with other records, also such as have the
+               offsets of those that were read */
+
+            ngx_http_fanout_kafka_trouble(k, part,
+                                     RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                                     "it does not exist any more");
+            part->missed = 1;
+
+        } else if (i < NGX_HTTP_FANOUT_KAFKA_LEADERS
+                   && (job->leaderless[i / 64] & (uint64_t) 1 << i % 64))
+        {
+            ngx_http_fanout_kafka_trouble(k, part,
+                                     RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+                                     "it has no leader");
+
+        } else if (part->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                   || part->err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+        {
+            ngx_http_fanout_kafka_fine(k, part);
+        }
+    }
 }
 
 
@@ -131,6 +186,7 @@ static void
 ngx_http_fanout_kafka_offset(ngx_http_fanout_kafka_t *k,
     ngx_http_fanout_kafka_job_t *job)
 {
+    const char                    *text;
     ngx_http_fanout_kafka_part_t  *part;
 
     part = job->ctx;
@@ -153,16 +209,13 @@ ngx_http_fanout_kafka_offset(ngx_http_fanout_kafka_t *k,
 
     part->alone = job->alone;
 
-    if (part->err != job->err) {
-        part->err = job->err;
+    if (job->err == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+        text = "no offset: it has no leader, or that one does not answer";
 
-        ngx_log_error(NGX_LOG_ERR, k->cycle->log, 0,
-                      "kafka \"%V\": no offset of partition %uD of topic "
-                      "\"%s\": %s", ngx_http_fanout_kafka_name(k->conf),
-                      part->partition, part->topic->name.data,
-                      job->error[0] ? job->error
-                                    : rd_kafka_err2str(job->err));
+    } else {
+        text = job->error[0] ? job->error : rd_kafka_err2str(job->err);
     }
 
+    ngx_http_fanout_kafka_trouble(k, part, job->err, text);
     ngx_http_fanout_kafka_again(k, part, NGX_HTTP_FANOUT_KAFKA_RETRY);
 }

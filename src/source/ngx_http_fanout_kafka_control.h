@@ -23,13 +23,14 @@
 
 
 #define NGX_HTTP_FANOUT_KAFKA_TIMEOUT  3000    /* ms, of an attempt */
+#define NGX_HTTP_FANOUT_KAFKA_LEADERS  4096    /* partitions looked at */
 
 
 typedef enum {
     NGX_HTTP_FANOUT_KAFKA_OPEN = 0,    /* -> handle, a LIVE one */
     NGX_HTTP_FANOUT_KAFKA_OPENED,      /* -> handle, CONTROL: told unasked */
     NGX_HTTP_FANOUT_KAFKA_CLOSE,       /* handle; no answer */
-    NGX_HTTP_FANOUT_KAFKA_DESCRIBE,    /* topic -> partitions */
+    NGX_HTTP_FANOUT_KAFKA_DESCRIBE,    /* topic -> partitions, leaderless */
     NGX_HTTP_FANOUT_KAFKA_OFFSET       /* topic, partition, from -> offset */
 } ngx_http_fanout_kafka_job_e;
 
@@ -43,6 +44,8 @@ struct ngx_http_fanout_kafka_job_s {
     ngx_http_fanout_kafka_handle_t   *handle;
     uint32_t                          row;           /* main's */
     uint32_t                          partitions;
+    uint64_t                          leaderless    /* a bit a partition */
+                                      [NGX_HTTP_FANOUT_KAFKA_LEADERS / 64];
     int32_t                           partition;
     int64_t                           from;      /* FO_OFFSET_END or BEGIN */
     int64_t                           offset;

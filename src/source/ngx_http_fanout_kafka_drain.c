@@ -18,8 +18,12 @@ static ngx_int_t ngx_http_fanout_kafka_deliver(ngx_http_fanout_kafka_t *k,
     rd_kafka_message_t *rkm);
 static void ngx_http_fanout_kafka_key_check(ngx_http_fanout_kafka_t *k,
     ngx_http_fanout_kafka_topic_t *t, rd_kafka_message_t *rkm);
-static void ngx_http_fanout_kafka_trouble(ngx_http_fanout_kafka_t *k,
+static void ngx_http_fanout_kafka_error(ngx_http_fanout_kafka_t *k,
     ngx_http_fanout_kafka_part_t *part, rd_kafka_message_t *rkm);
+static void ngx_http_fanout_kafka_end(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_part_t *part, int64_t offset);
+static void ngx_http_fanout_kafka_missed(ngx_http_fanout_kafka_part_t *part,
+    int64_t offset);
 static void ngx_http_fanout_kafka_lost(ngx_http_fanout_kafka_t *k,
     ngx_http_fanout_kafka_part_t *part);
 
@@ -132,12 +136,20 @@ ngx_http_fanout_kafka_deliver(ngx_http_fanout_kafka_t *k,
     }
 
     if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        ngx_http_fanout_kafka_trouble(k, part, rkm);
+        ngx_http_fanout_kafka_error(k, part, rkm);
         return NGX_OK;
     }
 
     if (part == NULL || rkm->offset < part->next) {
         return NGX_OK;
+    }
+
+    if (part->step && ngx_http_fanout_kafka_skipped(k, part) == NGX_AGAIN) {
+        return NGX_OK;
+    }
+
+    if (part->missed) {
+        ngx_http_fanout_kafka_missed(part, rkm->offset);
     }
 
     rec.key = rkm->key;
@@ -153,7 +165,7 @@ ngx_http_fanout_kafka_deliver(ngx_http_fanout_kafka_t *k,
     }
 
     part->next = rkm->offset + 1;
-    part->err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    ngx_http_fanout_kafka_fine(k, part);
 
     if (t->partitioner != NGX_HTTP_FANOUT_KAFKA_ANY) {
         ngx_http_fanout_kafka_key_check(k, t, rkm);
@@ -228,57 +240,119 @@ ngx_http_fanout_kafka_counted(ngx_http_fanout_kafka_t *k,
 
 
 static void
-ngx_http_fanout_kafka_trouble(ngx_http_fanout_kafka_t *k,
+ngx_http_fanout_kafka_error(ngx_http_fanout_kafka_t *k,
     ngx_http_fanout_kafka_part_t *part, rd_kafka_message_t *rkm)
 {
     if (part == NULL) {
         return;
     }
 
-    if (rkm->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        part->next = ngx_max(part->next, rkm->offset);
-        part->err = RD_KAFKA_RESP_ERR_NO_ERROR;
-
-        fo_hub_reached(part->owned, part->next);
-        ngx_http_fanout_kafka_up(k);
-
-        return;
-    }
-
-    if (part->err != rkm->err) {
-        part->err = rkm->err;
-
-        ngx_log_error(NGX_LOG_ERR, k->cycle->log, 0,
-                      "kafka \"%V\": partition %uD of topic \"%s\": %s",
-                      ngx_http_fanout_kafka_name(k->conf), part->partition,
-                      part->topic->name.data, rd_kafka_message_errstr(rkm));
-    }
-
     switch (rkm->err) {
+
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+
+        ngx_http_fanout_kafka_end(k, part, rkm->offset);
+        return;
 
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
 #if (RD_KAFKA_VERSION >= 0x02010000)
     case RD_KAFKA_RESP_ERR__LOG_TRUNCATION:
 #endif
+        if (rkm->offset >= 0 && rkm->offset != part->next) {
+
+            /* from before the last start, for a stop does not take it along,
+               and librdkafka has stopped fetching nevertheless */
+
+            ngx_http_fanout_kafka_again(k, part, 0);
+            return;
+        }
+
+        if (part->step
+            && ngx_http_fanout_kafka_skipped(k, part) == NGX_AGAIN)
+        {
+            return;
+        }
+
+        ngx_http_fanout_kafka_trouble(k, part, rkm->err,
+                                      "what was to be read next is gone, "
+                                      "going on with the oldest there is");
         ngx_http_fanout_kafka_lost(k, part);
-        break;
+        return;
 
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 
-        /* it may come back under the same name */
+        /* it may come back under the same name, with other records */
 
+        ngx_http_fanout_kafka_trouble(k, part, rkm->err,
+                                      "it does not exist any more");
+        part->missed = 1;
         ngx_http_fanout_kafka_again(k, part, NGX_HTTP_FANOUT_KAFKA_RETRY);
-        break;
+        return;
+
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+
+        ngx_http_fanout_kafka_trouble(k, part, rkm->err,
+                                      rd_kafka_message_errstr(rkm));
+        ngx_http_fanout_kafka_skip(k, part, rkm->offset);
+        return;
+
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+
+        /* librdkafka goes on trying, and may not say when it can */
+
+        ngx_http_fanout_kafka_trouble(k, part, rkm->err,
+                                      "not allowed to read it");
+        ngx_http_fanout_kafka_again(k, part, NGX_HTTP_FANOUT_KAFKA_RETRY);
+        return;
 
     default:
 
         /* librdkafka goes on trying */
 
-        break;
+        ngx_http_fanout_kafka_trouble(k, part, rkm->err,
+                                      rd_kafka_message_errstr(rkm));
+        return;
     }
+}
+
+
+static void
+ngx_http_fanout_kafka_end(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_part_t *part, int64_t offset)
+{
+    if (part->step && ngx_http_fanout_kafka_skipped(k, part) == NGX_AGAIN) {
+        return;
+    }
+
+    part->next = ngx_max(part->next, offset);
+
+    if (part->missed) {
+        ngx_http_fanout_kafka_missed(part, part->next);
+    }
+
+    fo_hub_reached(part->owned, part->next);
+
+    ngx_http_fanout_kafka_fine(k, part);
+    ngx_http_fanout_kafka_up(k);
+}
+
+
+/* who listens is told; reading goes on at "offset" all the same */
+
+static void
+ngx_http_fanout_kafka_missed(ngx_http_fanout_kafka_part_t *part,
+    int64_t offset)
+{
+    part->missed = 0;
+
+    fo_hub_lost(part->owned);
+    fo_hub_started(part->owned, offset);
 }
 
 
@@ -290,6 +364,7 @@ ngx_http_fanout_kafka_lost(ngx_http_fanout_kafka_t *k,
 {
     part->next = FO_OFFSET_BEGIN;
     part->told = 0;
+    part->missed = 0;
 
     ngx_http_fanout_kafka_again(k, part, 0);
 

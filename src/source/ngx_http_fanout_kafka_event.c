@@ -191,6 +191,13 @@ ngx_http_fanout_kafka_event_log(ngx_http_fanout_kafka_t *k,
         level = 7;
     }
 
+    if (ngx_strcmp(facility, "PARTCNT") == 0) {
+
+        /* the number of a topic's partitions is another one */
+
+        k->changed = 1;
+    }
+
     if (level < 7) {
         now = ngx_http_fanout_kafka_clock();
 
@@ -301,5 +308,79 @@ ngx_http_fanout_kafka_down(ngx_http_fanout_kafka_t *k,
     if (changed || ngx_strcmp(buf, k->error) != 0) {
         ngx_memcpy(k->error, buf, sizeof(buf));
         k->report(k->report_ctx, 0, k->error);
+    }
+}
+
+
+/*
+ * The cluster is there, as far as we know: the status tells the last
+ * partition that is in trouble until none is.
+ */
+
+void
+ngx_http_fanout_kafka_trouble(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_part_t *part, rd_kafka_resp_err_t err,
+    const char *text)
+{
+    u_char  *last;
+
+    if (part->err == err) {
+        return;
+    }
+
+    if (part->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        k->ntroubled++;
+        part->topic->ntroubled++;
+    }
+
+    part->err = err;
+
+    ngx_log_error(NGX_LOG_ERR, k->cycle->log, 0,
+                  "kafka \"%V\": partition %uD of topic \"%s\": %s",
+                  ngx_http_fanout_kafka_name(k->conf), part->partition,
+                  part->topic->name.data, text);
+
+    if (k->up) {
+        last = ngx_snprintf((u_char *) k->error, sizeof(k->error) - 1,
+                            "partition %uD of topic \"%s\": %s",
+                            part->partition, part->topic->name.data, text);
+        *last = '\0';
+
+        k->report(k->report_ctx, 1, k->error);
+    }
+}
+
+
+void
+ngx_http_fanout_kafka_fine(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_part_t *part)
+{
+    if (part->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, k->cycle->log, 0,
+                  "kafka \"%V\": partition %uD of topic \"%s\" is read "
+                  "again", ngx_http_fanout_kafka_name(k->conf),
+                  part->partition, part->topic->name.data);
+
+    ngx_http_fanout_kafka_clear(k, part);
+}
+
+
+void
+ngx_http_fanout_kafka_clear(ngx_http_fanout_kafka_t *k,
+    ngx_http_fanout_kafka_part_t *part)
+{
+    if (part->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+
+    part->err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    part->topic->ntroubled--;
+
+    if (--k->ntroubled == 0 && k->up) {
+        k->error[0] = '\0';
+        k->report(k->report_ctx, 1, k->error);
     }
 }

@@ -7,6 +7,7 @@
  *     ngx_http_fanout_kafka_answer.c   what the helper thread answers
  *     ngx_http_fanout_kafka_live.c     partitions on the live handle
  *     ngx_http_fanout_kafka_drain.c    records from its queue to the hub
+ *     ngx_http_fanout_kafka_skip.c     what can't be read, passed over
  *     ngx_http_fanout_kafka_event.c    what librdkafka tells, state, logs
  *
  * A partition goes through these states, from start() to stop():
@@ -26,18 +27,19 @@
 #include <ngx_event.h>
 
 #include "source/ngx_http_fanout_kafka_control.h"
+#include "source/ngx_http_fanout_kafka_trouble.h"
 
 
 #define NGX_HTTP_FANOUT_KAFKA_IDLE     60000   /* ms, then handles close */
 #define NGX_HTTP_FANOUT_KAFKA_RETRY    1000    /* ms, after trouble */
 #define NGX_HTTP_FANOUT_KAFKA_PROBE    2000    /* ms, while unreachable */
-#define NGX_HTTP_FANOUT_KAFKA_REFRESH  30000   /* ms, partition counts */
+#define NGX_HTTP_FANOUT_KAFKA_REFRESH  30000   /* ms, partitions, leaders */
+#define NGX_HTTP_FANOUT_KAFKA_RECHECK  2000    /* ms, while one is missing */
 #define NGX_HTTP_FANOUT_KAFKA_RECORDS  1024    /* in a turn */
 #define NGX_HTTP_FANOUT_KAFKA_TIME     2       /* ms in a turn */
 
 
 typedef struct ngx_http_fanout_kafka_topic_s  ngx_http_fanout_kafka_topic_t;
-typedef struct ngx_http_fanout_kafka_part_s   ngx_http_fanout_kafka_part_t;
 
 
 /*
@@ -56,7 +58,9 @@ struct ngx_http_fanout_kafka_topic_s {
     ngx_http_fanout_kafka_partitioner_e    partitioner;
     uint32_t                               partitions;  /* 0: not known */
     uint64_t                               asked;       /* ms, for them */
+    ngx_uint_t                             ntroubled;   /* with part->err */
     unsigned                               asking:1;
+    unsigned                               recheck:1;   /* ask soon */
     unsigned                               suspect:1;   /* a stray key */
 };
 
@@ -78,7 +82,11 @@ struct ngx_http_fanout_kafka_part_s {
     uint32_t                               partition;
     int64_t                                next;        /* or FO_OFFSET_* */
     uint64_t                               at;          /* ms, WAITING */
-    rd_kafka_resp_err_t                    err;         /* last one logged */
+    rd_kafka_resp_err_t                    err;         /* its trouble */
+    int64_t                                bad;         /* can't be read */
+    int64_t                                good;        /* can, -1: unknown */
+    int64_t                                step;        /* 0: no search */
+    unsigned                               missed:1;    /* to be told */
     unsigned                               alone:1;     /* for the next job */
     unsigned                               told:1;      /* hub: started */
 };
@@ -103,6 +111,7 @@ struct ngx_http_fanout_kafka_s {
     ngx_rbtree_node_t                      sentinel;
     ngx_uint_t                             nparts;
     ngx_uint_t                             njobs;       /* to be answered */
+    ngx_uint_t                             ntroubled;   /* with part->err */
 
     rd_kafka_message_t                    *hand;        /* the ring is full */
     size_t                                 kick_records;  /* 0: not needed */
@@ -124,6 +133,7 @@ struct ngx_http_fanout_kafka_s {
     size_t                                 statistics_len;
     unsigned                               up:1;
     unsigned                               doubt:1;     /* to be probed */
+    unsigned                               changed:1;   /* partitions have */
     unsigned                               opening:1;
     unsigned                               quitting:1;
     unsigned                               exited:1;
@@ -183,19 +193,6 @@ void ngx_http_fanout_kafka_drain(ngx_http_fanout_kafka_t *k);
 /* the partitions of a topic with a declared partitioner came in */
 void ngx_http_fanout_kafka_counted(ngx_http_fanout_kafka_t *k,
     ngx_http_fanout_kafka_topic_t *t, uint32_t partitions);
-
-
-/* ngx_http_fanout_kafka_event.c */
-
-void ngx_http_fanout_kafka_events(ngx_http_fanout_kafka_t *k,
-    ngx_http_fanout_kafka_handle_t *h);
-
-/* the cluster answered */
-void ngx_http_fanout_kafka_up(ngx_http_fanout_kafka_t *k);
-
-/* it did not; text may be NULL */
-void ngx_http_fanout_kafka_down(ngx_http_fanout_kafka_t *k,
-    rd_kafka_resp_err_t err, const char *text);
 
 
 #endif /* NGX_HTTP_FANOUT_KAFKA_INT_H */

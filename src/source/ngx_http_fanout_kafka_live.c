@@ -50,6 +50,7 @@ ngx_http_fanout_kafka_part_create(ngx_http_fanout_kafka_t *k, fo_owned_t *o,
     part->topic = t;
     part->partition = partition;
     part->next = from;
+    part->bad = -1;
     part->state = NGX_HTTP_FANOUT_KAFKA_WAITING;
 
     t->parts[partition] = part;
@@ -79,6 +80,8 @@ ngx_http_fanout_kafka_part_destroy(ngx_http_fanout_kafka_t *k,
     k->nparts--;
 
     part->topic->parts[part->partition] = NULL;
+
+    ngx_http_fanout_kafka_clear(k, part);
 
     ngx_free(part);
 }
@@ -137,6 +140,7 @@ ngx_http_fanout_kafka_topic(ngx_http_fanout_kafka_t *k, const fo_str_t *name)
     ngx_memcpy(t->name.data, name->data, name->len);
 
     t->partitioner = ngx_http_fanout_kafka_partitioner(k->conf, name);
+    t->asked = ngx_http_fanout_kafka_clock();
 
     ngx_queue_insert_tail(&k->topics, &t->queue);
 

@@ -202,10 +202,10 @@ static rd_kafka_resp_err_t
 ngx_http_fanout_kafka_metadata(ngx_http_fanout_kafka_control_t *ctl,
     rd_kafka_topic_t *rkt, ngx_http_fanout_kafka_job_t *job, uint64_t passed)
 {
-    int                                   timeout;
-    rd_kafka_resp_err_t                   err;
-    const struct rd_kafka_metadata       *md;
-    const struct rd_kafka_metadata_topic *topic;
+    int                                       i, id, timeout;
+    rd_kafka_resp_err_t                       err;
+    const struct rd_kafka_metadata           *md;
+    const struct rd_kafka_metadata_topic     *topic;
 
     timeout = NGX_HTTP_FANOUT_KAFKA_TIMEOUT - (int) passed;
 
@@ -230,6 +230,18 @@ ngx_http_fanout_kafka_metadata(ngx_http_fanout_kafka_control_t *ctl,
         topic = &md->topics[0];
         job->err = topic->err;
         job->partitions = topic->partition_cnt > 0 ? topic->partition_cnt : 0;
+
+        memset(job->leaderless, 0, sizeof(job->leaderless));
+
+        for (i = 0; i < topic->partition_cnt; i++) {
+            id = topic->partitions[i].id;
+
+            if (topic->partitions[i].leader == -1 && id >= 0
+                && id < NGX_HTTP_FANOUT_KAFKA_LEADERS)
+            {
+                job->leaderless[id / 64] |= (uint64_t) 1 << id % 64;
+            }
+        }
 
     } else {
         job->err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
