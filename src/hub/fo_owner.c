@@ -274,10 +274,23 @@ fo_hub_started(fo_owned_t *o, int64_t offset)
                                     : FO_RESET_ON(resets));
     }
 
-    atomic_store_explicit(&o->r->next_offset, offset, memory_order_release);
+    if (o->begun) {
+
+        /* records before it may still be unpublished */
+
+        fo_owned_moved(o);
+
+    } else {
+
+        /* before any base: who takes over must not begin at the end again */
+
+        atomic_store_explicit(&o->r->next_offset, offset,
+                              memory_order_release);
+    }
 
     o->next = offset;
     o->running = 1;
+    o->begun = 1;
 
     if (o->linger == 0) {
         atomic_store(&o->r->state, FO_SOURCE_RUNNING);

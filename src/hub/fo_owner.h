@@ -55,6 +55,7 @@ struct fo_owned_s {
     unsigned                lost:1;
     unsigned                owes:1;       /* a reset that found no room */
     unsigned                taking:1;     /* owes the takeover */
+    unsigned                begun:1;      /* it has run before */
 };
 
 
