@@ -478,6 +478,38 @@ sub stop {
     push @faults, 'nginx did not end in time'
         if !$self->{process}->stop($signal || 'QUIT', $seconds || 20);
 
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    return $self->left_nothing(\@faults, @pids);
+}
+
+
+# the same for one that the test itself has told to go
+sub ended {
+    my ($self, $seconds) = @_;
+
+    $self->{stopped} = 1;
+
+    my @faults;
+    my @pids = $self->{process}->alive ? $self->children_pids : ();
+
+    if (!defined $self->{process}->wait($seconds || 20)) {
+        push @faults, 'nginx did not end in time';
+        $self->{process}->stop('TERM');
+    }
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    return $self->left_nothing(\@faults, @pids);
+}
+
+
+# a test of its own: those processes are gone, nothing was logged or reported
+sub left_nothing {
+    my ($self, $found, @pids) = @_;
+
+    my @faults = @$found;
+
     eval { $self->wait_gone(5, @pids) };
 
     if ($@) {
