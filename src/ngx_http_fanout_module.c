@@ -92,6 +92,13 @@ static ngx_command_t  ngx_http_fanout_commands[] = {
       offsetof(ngx_http_fanout_main_conf_t, linger),
       NULL },
 
+    { ngx_string("fanout_drain"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_fanout_main_conf_t, drain),
+      NULL },
+
     { ngx_string("fanout_stall"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
@@ -642,6 +649,7 @@ ngx_http_fanout_create_main_conf(ngx_conf_t *cf)
 
     fmcf->owners = NGX_CONF_UNSET_UINT;
     fmcf->linger = NGX_CONF_UNSET_MSEC;
+    fmcf->drain = NGX_CONF_UNSET_MSEC;
     fmcf->stall = NGX_CONF_UNSET_MSEC;
 
     return fmcf;
@@ -655,6 +663,7 @@ ngx_http_fanout_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_uint_value(fmcf->owners, 4);
     ngx_conf_init_msec_value(fmcf->linger, 10000);
+    ngx_conf_init_msec_value(fmcf->drain, 0);
     ngx_conf_init_msec_value(fmcf->stall, 1000);
 
     return NGX_CONF_OK;

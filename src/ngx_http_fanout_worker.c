@@ -26,6 +26,7 @@ typedef struct {
     ngx_event_t                    finish;
     ngx_event_t                    tick;
     fo_alloc_t                     alloc;
+    unsigned                       quitting:1;
 } ngx_http_fanout_process_t;
 
 
@@ -47,6 +48,7 @@ static void ngx_http_fanout_worker_statistics(ngx_uint_t cluster,
     ngx_str_t *json);
 static ngx_int_t ngx_http_fanout_worker_claim(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_fanout_worker_sources(ngx_cycle_t *cycle);
+static void ngx_http_fanout_worker_quit(void);
 static void ngx_http_fanout_worker_leave(void);
 static void ngx_http_fanout_worker_event(ngx_event_t *ev,
     ngx_event_handler_pt handler, ngx_log_t *log);
@@ -86,6 +88,8 @@ ngx_http_fanout_worker_init(ngx_cycle_t *cycle,
     if (w->buffer == NULL) {
         return NGX_OK;
     }
+
+    ngx_http_fanout_clients_init(cycle->log);
 
     p->dummy.fd = (ngx_socket_t) -1;
     p->dummy.log = cycle->log;
@@ -262,8 +266,8 @@ ngx_http_fanout_worker_event(ngx_event_t *ev, ngx_event_handler_pt handler,
 
 
 /*
- * The process exits.  Sessions are gone or are cut by the exit; the slot is
- * left for the others to sweep, and they are told.
+ * The process exits.  Sessions that are left end here; the slot is left for
+ * the others to sweep, and they are told.
  */
 
 void
@@ -279,6 +283,8 @@ ngx_http_fanout_worker_exit(ngx_cycle_t *cycle)
     if (w->hub == NULL) {
         return;
     }
+
+    ngx_http_fanout_clients_cut();
 
     ngx_http_fanout_eventfd_remove(p->wakeup);
 
@@ -470,7 +476,26 @@ ngx_http_fanout_worker_statistics(ngx_uint_t cluster, ngx_str_t *json)
 static void
 ngx_http_fanout_worker_wakeup_handler(ngx_event_t *ev)
 {
-    fo_slot_t                  *me;
+    ngx_http_fanout_worker_t   *w;
+    ngx_http_fanout_process_t  *p;
+
+    w = &ngx_http_fanout_worker;
+    p = &ngx_http_fanout_process;
+
+    if (w->hub && p->wakeup->close && !p->quitting) {
+        p->quitting = 1;
+        ngx_http_fanout_worker_quit();
+    }
+
+    ngx_http_fanout_worker_turn_handler(&p->turn);
+}
+
+
+/* a reload or a quit, which a worker can't tell apart; once */
+
+static void
+ngx_http_fanout_worker_quit(void)
+{
     ngx_uint_t                  k;
     ngx_http_fanout_worker_t   *w;
     ngx_http_fanout_process_t  *p;
@@ -478,20 +503,15 @@ ngx_http_fanout_worker_wakeup_handler(ngx_event_t *ev)
     w = &ngx_http_fanout_worker;
     p = &ngx_http_fanout_process;
 
-    me = &w->zone->slots[w->slot];
+    /* sources go to workers that stay */
 
-    if (w->hub && p->wakeup->close && atomic_load(&me->state) == FO_SLOT_LIVE)
-    {
-        /* a reload or a quit: sources go to workers that stay */
+    fo_hub_leave(w->hub);
 
-        fo_hub_leave(w->hub);
-
-        for (k = 0; k < w->nclusters; k++) {
-            ngx_http_fanout_kafka_quit(p->kafka[k]);
-        }
+    for (k = 0; k < w->nclusters; k++) {
+        ngx_http_fanout_kafka_quit(p->kafka[k]);
     }
 
-    ngx_http_fanout_worker_turn_handler(&ngx_http_fanout_process.turn);
+    ngx_http_fanout_clients_leave(p->conf->drain);
 }
 
 
@@ -590,11 +610,6 @@ ngx_http_fanout_worker_schedule(void)
 
         ngx_del_timer(tick);
     }
-
-    /* sessions without a timer of their own are not cut by a quit */
-
-    tick->cancelable =
-        (fo_stat_get(fo_hub_stats(w->hub), FO_STAT_SESSIONS) == 0);
 
     ngx_add_timer(tick, due);
 }

@@ -287,12 +287,13 @@ for my $workers (workers()) {
     $t->start;
     @new = map { answer($t, '/ws') } 1 .. 10;
     @pids = reloaded($t, $workers);
-    is($_->read_frame, undef, 'cut by worker_shutdown_timeout') for @new;
+    is(($_->read_close)[0], 1001, 'ended by worker_shutdown_timeout')
+        for @new;
     $t->wait_gone(10, @pids);
 
     @new = map { answer($t, '/ws') } 1 .. 10;
     $t->stop('TERM');
-    is($_->read_frame, undef, 'cut by SIGTERM') for @new;
+    is(($_->read_close)[0], 1001, 'ended by SIGTERM') for @new;
 }
 
 done_testing();

@@ -49,6 +49,20 @@ typedef struct {
 } ngx_http_fanout_loc_conf_t;
 
 
+/* a client that stays, as its worker knows it: the way in embeds it */
+
+typedef struct ngx_http_fanout_client_s  ngx_http_fanout_client_t;
+
+struct ngx_http_fanout_client_s {
+    ngx_queue_t                 queue;         /* prev NULL: not added */
+    ngx_connection_t           *connection;
+    void                      (*leave)(ngx_http_fanout_client_t *client);
+                                               /* says goodbye, and removes it
+                                                  now or later */
+    unsigned                    told:1;        /* leave was called */
+};
+
+
 /* a worker process, as the ways in see it */
 
 typedef struct {
@@ -84,6 +98,22 @@ ngx_int_t ngx_http_fanout_handshake(ngx_http_request_t *r,
 /* sends the 101 */
 ngx_int_t ngx_http_fanout_accept(ngx_http_request_t *r,
     const fo_dialect_t *dialect, ngx_uint_t named, ngx_str_t *key);
+
+/* all clients are added, and removed when they end (idempotent).  A client
+   whose connection->close is set is ended by worker_shutdown_timeout, or
+   because the process exits: what it is told must be told at once */
+void ngx_http_fanout_client_add(ngx_http_fanout_client_t *client);
+void ngx_http_fanout_client_remove(ngx_http_fanout_client_t *client);
+
+/* before any of them comes */
+void ngx_http_fanout_clients_init(ngx_log_t *log);
+
+/* the worker leaves: clients stay until they end by themselves if "drain"
+   is 0, else are told to go, one after the other, in that time */
+void ngx_http_fanout_clients_leave(ngx_msec_t drain);
+
+/* the process exits: all that are left end now */
+void ngx_http_fanout_clients_cut(void);
 
 /* may this request subscribe to "f"?  NGX_OK, NGX_DECLINED, NGX_ERROR */
 ngx_int_t ngx_http_fanout_allowed(ngx_http_request_t *r,

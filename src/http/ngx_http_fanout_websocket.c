@@ -25,6 +25,9 @@ static void ngx_http_fanout_ws_write_handler(ngx_http_request_t *r);
 static void ngx_http_fanout_ws_timeout(ngx_http_fanout_ws_t *ws);
 static void ngx_http_fanout_ws_preread(ngx_http_fanout_ws_t *ws);
 static void ngx_http_fanout_ws_end(ngx_http_fanout_ws_t *ws);
+static void ngx_http_fanout_ws_leave(ngx_http_fanout_client_t *client);
+static void ngx_http_fanout_ws_last(ngx_http_fanout_ws_t *ws);
+static void ngx_http_fanout_ws_going(ngx_http_fanout_ws_t *ws);
 static void ngx_http_fanout_ws_finalize(ngx_http_fanout_ws_t *ws,
     ngx_int_t rc);
 static void ngx_http_fanout_ws_event(fo_session_t *s, fo_sub_t *sub,
@@ -99,6 +102,11 @@ ngx_http_fanout_websocket_handler(ngx_http_request_t *r)
     cln->data = ws;
 
     ngx_http_set_ctx(r, ws, ngx_http_fanout_module);
+
+    ws->client.connection = r->connection;
+    ws->client.leave = ngx_http_fanout_ws_leave;
+
+    ngx_http_fanout_client_add(&ws->client);
 
     r->main->count++;
 
@@ -224,7 +232,13 @@ ngx_http_fanout_ws_cleanup(void *data)
 {
     ngx_http_fanout_ws_t  *ws = data;
 
+    if (!ws->done && ws->client.connection->close) {
+        ngx_http_fanout_ws_last(ws);
+    }
+
     ws->done = 1;
+
+    ngx_http_fanout_client_remove(&ws->client);
 
     if (ws->message) {
         ngx_free(ws->message);
@@ -250,6 +264,11 @@ ngx_http_fanout_ws_read_handler(ngx_http_request_t *r)
     ws = ngx_http_get_module_ctx(r, ngx_http_fanout_module);
 
     if (ws == NULL || ws->done) {
+        return;
+    }
+
+    if (c->error) {
+        ngx_http_fanout_ws_finalize(ws, NGX_HTTP_CLIENT_CLOSED_REQUEST);
         return;
     }
 
@@ -329,6 +348,11 @@ ngx_http_fanout_ws_write_handler(ngx_http_request_t *r)
     ws = ngx_http_get_module_ctx(r, ngx_http_fanout_module);
 
     if (ws == NULL || ws->done) {
+        return;
+    }
+
+    if (c->error) {
+        ngx_http_fanout_ws_finalize(ws, NGX_HTTP_CLIENT_CLOSED_REQUEST);
         return;
     }
 
@@ -553,6 +577,86 @@ ngx_http_fanout_ws_end(ngx_http_fanout_ws_t *ws)
 }
 
 
+/* fanout_drain: its turn has come */
+
+static void
+ngx_http_fanout_ws_leave(ngx_http_fanout_client_t *client)
+{
+    ngx_http_fanout_ws_t  *ws;
+
+    ws = (ngx_http_fanout_ws_t *)
+             ((u_char *) client - offsetof(ngx_http_fanout_ws_t, client));
+
+    if (ws->closing) {
+        return;
+    }
+
+    ngx_http_fanout_ws_going(ws);
+    ngx_http_fanout_ws_close(ws, fo_error(FO_ERR_GOING_AWAY)->close,
+                             (char *) fo_error(FO_ERR_GOING_AWAY)->text.data);
+}
+
+
+static void
+ngx_http_fanout_ws_going(ngx_http_fanout_ws_t *ws)
+{
+    fo_stat_put(&fo_hub_stats(ws->session.hub)->error[FO_ERR_GOING_AWAY], 1);
+
+    ngx_log_error(NGX_LOG_INFO, ws->request->connection->log, 0,
+                  "websocket is closed, this worker leaves");
+}
+
+
+/*
+ * worker_shutdown_timeout, or the process exits: the connection is closed
+ * when this returns.  What was begun or said, and Close, go out if the socket
+ * takes them at once.
+ */
+
+static void
+ngx_http_fanout_ws_last(ngx_http_fanout_ws_t *ws)
+{
+    u_char             frame[FO_WS_HEADER_MAX + FO_WS_CONTROL_MAX];
+    unsigned           n, busy;
+    fo_session_t      *s;
+    struct iovec       iov[3];
+    const fo_error_t  *e;
+
+    s = &ws->session;
+    n = 0;
+    busy = 0;
+
+    if (s->rest.chunk) {
+        iov[n].iov_base = s->rest.data;
+        iov[n++].iov_len = s->rest.len;
+    }
+
+    if (fo_session_unsent(s)) {
+        iov[n].iov_base = s->out + s->out_pos;
+        iov[n++].iov_len = fo_session_unsent(s);
+    }
+
+    if (!ws->closing) {
+        ws->closing = 1;
+        ngx_http_fanout_ws_going(ws);
+
+        e = fo_error(FO_ERR_GOING_AWAY);
+        iov[n].iov_base = frame;
+        iov[n++].iov_len = fo_ws_close(frame, e->close, &e->text);
+    }
+
+    if (n == 0) {
+        return;
+    }
+
+    /* set together with c->close, for those who would wait */
+
+    ws->client.connection->error = 0;
+    (void) ngx_http_fanout_ws_send(s, iov, n, &busy);
+    ws->client.connection->error = 1;
+}
+
+
 static void
 ngx_http_fanout_ws_finalize(ngx_http_fanout_ws_t *ws, ngx_int_t rc)
 {
@@ -566,6 +670,7 @@ ngx_http_fanout_ws_finalize(ngx_http_fanout_ws_t *ws, ngx_int_t rc)
     r = ws->request;
 
     fo_session_close(&ws->session);
+    ngx_http_fanout_client_remove(&ws->client);
 
     if (r->connection->read->timer_set) {
         ngx_del_timer(r->connection->read);

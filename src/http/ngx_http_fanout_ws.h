@@ -20,6 +20,7 @@
 
 typedef struct {
     fo_session_t                 session;    /* must be first */
+    ngx_http_fanout_client_t     client;
     ngx_http_request_t          *request;
     ngx_http_fanout_loc_conf_t  *conf;
     const fo_dialect_t          *dialect;
