@@ -101,14 +101,14 @@ refused($_->[0], $_->[1]) for
 my (undef, $out) = tried('fanout_zone main 64k;');
 my ($least) = $out =~ /needs at least (\d+k)/;
 accepted("fanout_zone main $least;");
-
 refused("#fanout_zone\n$echo", qr/no "fanout_zone name size;" in "http"/);
 accepted('#fanout_zone');
 
 # numbers of http
 
 for (['fanout_owners', [qw(1 4 16)], [qw(0 17 -1 x)]],
-     ['fanout_linger', [qw(0 1 500ms 1h)], [qw(x -1 1q)]],
+     map({ [$_, [qw(0 1 500ms 1h)], [qw(x -1 1q)]] }
+         qw(fanout_linger fanout_drain)),
      ['fanout_stall', [qw(1 500ms)], [qw(0 x -1)]])
 {
     my ($directive, $good, $bad) = @$_;
