@@ -125,8 +125,9 @@ sub wait_for {
 # -- nginx
 
 # options: workers (1), brokers, vars, name (for messages), level (of the
-# error log, info), status (the path, /status), preload (a library
-# of t/util, with the normal build only; writes into the test's folder)
+# error log, info), status (the path, /status), daemon (0), binary (nginx),
+# preload (a library of t/util, with the normal build only; writes into the
+# test's folder)
 sub new {
     my ($class, $conf, %o) = @_;
 
@@ -139,6 +140,7 @@ sub new {
 
     my $self = bless {
         workers => 1, name => 'nginx', level => 'info', status => '/status',
+        daemon => 0, binary => 'nginx',
         %o, dir => $dir, ports => {}, expected => [],
     }, $class;
 
@@ -182,7 +184,8 @@ sub configure {
 
     my $level = $ENV{FANOUT_DEBUG} ? 'debug' : $self->{level};
 
-    $head .= "daemon off;\npid %%TESTDIR%%/nginx.pid;\n"
+    $head .= "daemon off;\n" if !$self->{daemon};
+    $head .= "pid %%TESTDIR%%/nginx.pid;\n"
              . "error_log %%TESTDIR%%/error.log $level;\n";
 
     # for a binary that replaces itself
@@ -258,7 +261,8 @@ sub certificate {
 sub command {
     my ($self) = @_;
 
-    return ('nginx', '-p', "$self->{dir}/", '-c', "$self->{dir}/nginx.conf",
+    return ($self->{binary}, '-p', "$self->{dir}/",
+            '-c', "$self->{dir}/nginx.conf",
             '-e', "$self->{dir}/error.log");
 }
 
@@ -306,11 +310,15 @@ sub start {
 
     $self->{stopped} = 0;
 
+    Test::Fanout::Process->adopt if $self->{daemon};
+
     $self->{process} = Test::Fanout::Process->new(
         cmd => [$self->command], out => "$self->{dir}/out",
         err => "$self->{dir}/out", env => $self->environment);
 
     eval {
+        $self->adopt('nginx.pid') if $self->{daemon};
+
         wait_for(sub {
             die "nginx ended\n" if !$self->{process}->alive;
             return $self->worker_pids == $self->{want};
@@ -324,6 +332,19 @@ sub start {
     }
 
     return $self;
+}
+
+
+# the master is the process of that file: one that became a daemon, or that a
+# running nginx has started
+sub adopt {
+    my ($self, $file) = @_;
+
+    my $pid = wait_for(sub {
+        return ($self->read_file($file) =~ /^(\d+)\n/)[0];
+    }, 20, $file);
+
+    return $self->{process} = Test::Fanout::Process->adopt($pid);
 }
 
 

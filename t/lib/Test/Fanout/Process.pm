@@ -71,6 +71,26 @@ sub new {
 }
 
 
+# a process that another one has started; ended with the test as well, but not
+# by the kernel, and of its status nothing is known but that it ended: 0.
+# When the one that started it ends, it becomes a child of the test
+# (PR_SET_CHILD_SUBREAPER), if the test has called this before.
+sub adopt {
+    my ($class, $pid) = @_;
+
+    syscall($prctl, 36, 1, 0, 0, 0) if $prctl;
+
+    return if !defined $pid;
+
+    my $self = bless {
+        cmd => ["process $pid"], pid => $pid, buf => '', status => undef,
+        adopted => 1,
+    }, $class;
+
+    return $live{$pid} = $self;
+}
+
+
 sub child {
     my ($o, $in, $out) = @_;
 
@@ -167,6 +187,8 @@ sub alive {
 
     return 0 if defined $self->{status};
 
+    return $self->adopted_alive if $self->{adopted};
+
     my $rc = waitpid($self->{pid}, WNOHANG);
 
     if ($rc == $self->{pid} || $rc == -1) {
@@ -176,6 +198,23 @@ sub alive {
     }
 
     return 1;
+}
+
+
+# not gone, and not only waiting to be collected by whose child it is
+sub adopted_alive {
+    my ($self) = @_;
+
+    waitpid($self->{pid}, WNOHANG);
+
+    if (open my $fh, '<', "/proc/$self->{pid}/stat") {
+        return 1 if (<$fh> // '') =~ /^\d+ \(.*\) [^ZX]/s;
+    }
+
+    $self->{status} = 0;
+    delete $live{$self->{pid}};
+
+    return 0;
 }
 
 
