@@ -28,7 +28,7 @@ http {
     fanout_zone   main 16m;
     fanout_kafka  main { bootstrap.servers %%BROKERS%%; fetch.wait.max.ms 10; }
     fanout_allow  subscribe *;
-    add_header    X-Pid $pid;
+    add_header    X-Pid $pid always;
     %%DIRECTIVES%%
 
     server {
@@ -99,7 +99,7 @@ sub late {
     $ws->write("GET /none HTTP/1.1\r\nHost: x\r\n\r\nGET $path HT");
     $ws->read_response;
     $ws->{buf} = '';
-    $ws->{pid} = $ws->{headers}{'x-pid'};
+    $ws->{pid} = $ws->{headers}{'x-pid'} // die "no X-Pid\n";
 
     return $ws;
 }
