@@ -24,13 +24,15 @@ sub conf {
 
     %conf = (%conf, %change);
 
-    my $location = $conf{ws} ? "location $conf{ws} { fanout_websocket; }" : '';
+    my $location = $conf{ws} ? "location $conf{ws} { fanout_websocket; "
+                              . 'add_header X-Pid $pid always; }' : '';
 
     my $fanout = $conf{zone} ? <<"EOC" : '';
     fanout_zone    main $conf{zone};
     fanout_owners  $conf{owners};
     fanout_linger  $conf{linger};
     fanout_allow   subscribe *;
+    fanout_pending 64m;
     fanout_kafka   main { bootstrap.servers %%BROKERS%%;
                           fetch.wait.max.ms 10; $conf{kafka} }
 EOC
@@ -166,6 +168,96 @@ is($stream->wrong, '', 'a wrong configuration: served');
 is_deeply([$t->worker_pids], \@pids, 'by the same workers');
 
 $_->close for $stream->sessions;
+
+# While records come: the worker of the sessions stays, the one that reads half
+# of the partitions for it has none, and goes.
+
+sub through {
+    my ($topic, $during) = @_;
+
+    my ($count, $keys) = (10000, 20);
+    my %worker;
+
+    $broker->create($topic, 4);
+    $t->configure(conf(workers => 2, linger => '10s'));
+    $t->wait_gone(20, $t->reload);
+
+    # rings of an earlier generation, which will be free for the next one
+
+    my @earlier = map { $t->subscribe('prices') } 1 .. 2;
+
+    wait_for(sub { 2 == grep { defined $_->{slot} }
+                   @{ $t->status->{zone}{rings} } }, 20, 'two rings');
+
+    my @pids = $t->reload;
+
+    wait_for(sub { $t->worker_pids == 2 }, 10, 'old workers leave');
+    wait_for(sub {
+        my $ws = $t->subscribe($topic);
+
+        push @{ $worker{$ws->{headers}{'x-pid'}} }, $ws;
+        return 2 == grep { @$_ > 3 } values %worker;
+    }, 20, 'sessions in both workers');
+
+    wait_for(sub {
+        return 4 == grep { $_->{topic} eq $topic && $_->{state} eq 'running' }
+                         @{ $t->status->{sources} };
+    }, 20, 'all partitions');
+
+    my ($pid, $other) = sort keys %worker;
+
+    is($_->close, 1000, 'closed') for @{ $worker{$other} }, @earlier;
+    $t->wait_gone(20, @pids);
+    wait_for(sub { @{ $t->status->{workers} } == 2 }, 10, 'two slots');
+    settled($t, scalar @{ $worker{$pid} });
+
+    ok((grep { $_->{pid} == $other && $_->{sources} }
+        @{ $t->status->{workers} }), 'the other one reads some');
+
+    my $producer = $broker->start_producing($topic, '--count', $count,
+                                            '--rate', 5000, '--keys', $keys);
+
+    wait_for(sub { $t->status->{total}{records} > 1000 }, 20, 'records');
+    $during->($pid, $other);
+    is($t->figures($producer)->{exit}, 0, 'all are produced');
+
+    for my $ws (@{ $worker{$pid} }) {
+        is(sequence($ws, $count), '', 'each record once, in order');
+        $ws->abort;
+    }
+}
+
+
+# what is wrong with that many records of "produce"
+sub sequence {
+    my ($ws, $left) = @_;
+
+    my %next;
+
+    while ($left--) {
+        my ($key, $value) = eval { $ws->read_pair };
+
+        return "$left to come: $@" if !defined $key;
+
+        my $want = $next{$key}++ // 0;
+
+        return "$key: \"" . substr($value, 0, 20) . "\", not $want"
+            if $value !~ /^$want /;
+    }
+
+    return '';
+}
+
+
+subtest 'through a reload' => sub {
+    through('through', sub {
+        my ($pid, $other) = @_;
+
+        $t->reload;
+        $t->wait_gone(10, $other);
+    });
+};
+
 $t->stop;
 
 done_testing();
