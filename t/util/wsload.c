@@ -36,36 +36,19 @@
 
 
 #include "lib/check.h"
+#include "lib/client.h"
 
-#include <signal.h>
-#include <unistd.h>
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
 
 
-#define WS_KEY     "dGhlIHNhbXBsZSBub25jZQ=="
-#define WS_ACCEPT  "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-
-#define WS_TEXT    1
-#define WS_BINARY  2
-#define WS_CLOSE   8
-#define WS_PING    9
-#define WS_PONG    10
-
-#define BUFFER     262144
-#define REPLY_MAX  1280
+#define REPLY_MAX  CLIENT_FRAME_MAX
 #define PENDING    512       /* handshakes under way at once */
 
 
+/* of a client that is open */
+
 typedef enum {
-    ST_NONE = 0,
-    ST_CONNECT,
-    ST_HANDSHAKE,
+    ST_NONE = 0,                     /* not yet, or no more */
     ST_PROMPT,
     ST_OPEN,
     ST_LEAVING
@@ -73,28 +56,22 @@ typedef enum {
 
 
 typedef struct {
-    int               fd;
+    client_t          client;
     state_e           state;
     uint32_t          number;        /* of the session or churn cycle */
     unsigned          stalled:1;
     uint64_t          leave;         /* churn: after so many records */
     check_t           check;
-
-    unsigned char    *rest;          /* input that is no whole frame yet */
-    size_t            rest_len;
-    size_t            rest_size;
 } session_t;
 
 
 typedef struct {
-    const char       *host;
     const char       *path;
     const char       *filter;
-    int64_t           port, mod, sessions, rate, keys, expect, each;
+    int64_t           mod, sessions, rate, keys, expect, each;
     int64_t           settle, timeout, stall, rcvbuf, churn, hold, abrupt;
     int               binary, idle, commands;
 
-    int               ep;
     session_t        *s;
     int64_t           started;       /* sessions or cycles */
     int64_t           pending;       /* of them, in the handshake */
@@ -104,19 +81,17 @@ typedef struct {
     int64_t           begin;         /* ns */
     int64_t           complete_at;   /* 0: not yet */
 
-    uint64_t          subscribed, failed, closed, bytes, reads, broken;
+    uint64_t          subscribed, failed, closed, broken;
     notice_t          notices[NOTICES];
     notice_t          closes[NOTICES];
     checks_t          all;
 } load_t;
 
 
-static load_t         l;
-static unsigned char  buffer[BUFFER];
+static load_t  l;
 
 
 static void load_options(int argc, char **argv);
-static void load_setup(void);
 static void load_run(void);
 static int load_timeout(void);
 static void load_connects(void);
@@ -124,15 +99,11 @@ static void load_command(void);
 static void load_report(void);
 static int load_bad(void);
 static void session_start(session_t *s, uint32_t number);
-static void session_events(session_t *s, uint32_t events);
-static void session_send(session_t *s, const void *data, size_t len);
-static void session_frame(session_t *s, int opcode, const void *data,
+static void session_open(client_t *c);
+static void session_message(client_t *c, int opcode, unsigned char *p,
     size_t len);
-static void session_request(session_t *s);
-static void session_read(session_t *s);
-static size_t session_parse(session_t *s, unsigned char *p, size_t len);
-static size_t session_handshake(session_t *s, unsigned char *p, size_t len);
-static void session_message(session_t *s, int opcode, unsigned char *p,
+static void session_gone(client_t *c, gone_e why, const char *text);
+static void session_frame(session_t *s, int opcode, const void *data,
     size_t len);
 static void session_reply(session_t *s);
 static void session_binary(session_t *s, unsigned char *p, size_t len);
@@ -142,99 +113,66 @@ static void session_end(session_t *s);
 static void session_failed(session_t *s);
 
 
-/* "%d" in the pattern becomes the number */
-
-static int
-expand(char *buf, size_t size, const char *pattern, int64_t n)
-{
-    const char  *at;
-
-    at = strstr(pattern, "%d");
-
-    if (at == NULL) {
-        return snprintf(buf, size, "%s", pattern);
-    }
-
-    return snprintf(buf, size, "%.*s%" PRId64 "%s", (int) (at - pattern),
-                    pattern, n, at + 2);
-}
-
-
 static void
 session_start(session_t *s, uint32_t number)
 {
-    int                  one;
-    char                 filter[REPLY_MAX];
-    struct sockaddr_in   sin;
-    struct epoll_event   ee;
+    char  filter[REPLY_MAX];
 
     s->number = number;
-    s->state = ST_CONNECT;
-    s->rest_len = 0;
+    s->state = ST_NONE;
     s->leave = l.hold ? number % (l.hold + 1) : 0;
     s->stalled = 0;
 
     expand(filter, sizeof(filter), l.filter, number % l.mod);
     check_init(&l.all, &s->check, filter);
 
-    s->fd = socket(AF_INET, SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
-    if (s->fd == -1) {
-        die("socket: %s", strerror(errno));
-    }
-
-    one = 1;
-    setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-
-    if (l.rcvbuf && number < l.stall) {
-        one = l.rcvbuf;
-        setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &one, sizeof(one));
-    }
-
-    memset(&sin, 0, sizeof(sin));
-    sin.sin_family = AF_INET;
-    sin.sin_port = htons(l.port);
-
-    if (inet_pton(AF_INET, l.host, &sin.sin_addr) != 1) {
-        die("\"%s\" is no address", l.host);
-    }
-
     l.pending++;
 
-    if (connect(s->fd, (struct sockaddr *) &sin, sizeof(sin)) == -1
-        && errno != EINPROGRESS)
-    {
-        die("connect: %s", strerror(errno));
-    }
+    s->client.path = l.path;
+    s->client.number = number % l.mod;
 
-    ee.events = EPOLLOUT;
-    ee.data.ptr = s;
+    client_connect(&s->client, number < l.stall ? l.rcvbuf : 0);
+}
 
-    if (epoll_ctl(l.ep, EPOLL_CTL_ADD, s->fd, &ee) == -1) {
-        die("epoll_ctl: %s", strerror(errno));
+
+static void
+session_open(client_t *c)
+{
+    session_t  *s = (session_t *) c;
+
+    s->state = ST_PROMPT;
+
+    if (l.filter[0] == '\0') {
+        session_reply(s);
     }
 }
 
 
 static void
-session_events(session_t *s, uint32_t events)
+session_gone(client_t *c, gone_e why, const char *text)
 {
-    struct epoll_event  ee;
+    session_t  *s = (session_t *) c;
 
-    ee.events = events;
-    ee.data.ptr = s;
-
-    if (epoll_ctl(l.ep, EPOLL_CTL_MOD, s->fd, &ee) == -1) {
-        die("epoll_ctl: %s", strerror(errno));
+    if (why == GONE_CONNECT || why == GONE_REFUSED) {
+        notice_add(l.notices, text, strlen(text));
     }
+
+    if (why == GONE_BROKEN) {
+        l.broken++;
+
+    } else if (s->state == ST_LEAVING) {
+        session_end(s);
+        return;
+    }
+
+    session_failed(s);
 }
 
 
-/* what is sent here always fits into an empty socket buffer */
-
 static void
-session_send(session_t *s, const void *data, size_t len)
+session_frame(session_t *s, int opcode, const void *data, size_t len)
 {
-    if (send(s->fd, data, len, MSG_NOSIGNAL) != (ssize_t) len
+    if (client_frame(&s->client, opcode, data, len) == -1
         && s->state < ST_OPEN)
     {
         session_failed(s);
@@ -243,240 +181,14 @@ session_send(session_t *s, const void *data, size_t len)
 
 
 static void
-session_frame(session_t *s, int opcode, const void *data, size_t len)
+session_message(client_t *c, int opcode, unsigned char *p, size_t len)
 {
-    size_t                i, n;
-    const unsigned char  *p;
-    static uint32_t       mask = 0x9e3779b9;
-    unsigned char         frame[REPLY_MAX + 8], *m;
+    session_t  *s = (session_t *) c;
 
-    if (len > REPLY_MAX) {
-        die("a reply of %zu bytes", len);
-    }
-
-    p = data;
-    n = 0;
-    frame[n++] = 0x80 | opcode;
-
-    if (len < 126) {
-        frame[n++] = 0x80 | len;
-
-    } else {
-        frame[n++] = 0x80 | 126;
-        frame[n++] = len >> 8;
-        frame[n++] = len & 0xff;
-    }
-
-    mask = mask * 1664525 + 1013904223;
-
-    m = frame + n;
-    memcpy(m, &mask, 4);
-    n += 4;
-
-    for (i = 0; i < len; i++) {
-        frame[n++] = p[i] ^ m[i & 3];
-    }
-
-    session_send(s, frame, n);
-}
-
-
-static void
-session_request(session_t *s)
-{
-    int        error, n;
-    char       path[1024], request[2048];
-    socklen_t  len;
-
-    len = sizeof(error);
-
-    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1
-        || error != 0)
-    {
-        notice_add(l.notices, strerror(error), strlen(strerror(error)));
-        session_failed(s);
-        return;
-    }
-
-    expand(path, sizeof(path), l.path, s->number % l.mod);
-
-    n = snprintf(request, sizeof(request),
-                 "GET %s HTTP/1.1\r\n"
-                 "Host: %s:%" PRId64 "\r\n"
-                 "Upgrade: websocket\r\n"
-                 "Connection: Upgrade\r\n"
-                 "Sec-WebSocket-Key: " WS_KEY "\r\n"
-                 "Sec-WebSocket-Version: 13\r\n\r\n",
-                 path, l.host, l.port);
-
-    s->state = ST_HANDSHAKE;
-
-    session_events(s, EPOLLIN);
-    session_send(s, request, n);
-}
-
-
-static void
-session_read(session_t *s)
-{
-    size_t   len, used;
-    ssize_t  n;
-
-    if (s->rest_len >= BUFFER / 2) {
-        die("a frame of more than %d bytes", BUFFER / 2);
-    }
-
-    memcpy(buffer, s->rest, s->rest_len);
-
-    n = recv(s->fd, buffer + s->rest_len, BUFFER - s->rest_len, 0);
-
-    if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-
-    if (n <= 0) {
-        if (s->state == ST_LEAVING) {
-            session_end(s);
-
-        } else {
-            session_failed(s);
-        }
-
-        return;
-    }
-
-    l.reads++;
-    l.bytes += n;
-
-    len = s->rest_len + n;
-    used = session_parse(s, buffer, len);
-
-    s->rest_len = 0;
-
-    if (s->state == ST_NONE || used == len) {
-        return;
-    }
-
-    len -= used;
-
-    if (len > s->rest_size) {
-        s->rest_size = len + 256;
-        s->rest = realloc(s->rest, s->rest_size);
-        if (s->rest == NULL) {
-            die("out of memory");
-        }
-    }
-
-    memcpy(s->rest, buffer + used, len);
-    s->rest_len = len;
-}
-
-
-/* returns how much of the input was whole frames */
-
-static size_t
-session_parse(session_t *s, unsigned char *p, size_t len)
-{
-    size_t    used, head;
-    uint64_t  size;
-
-    used = 0;
-
-    if (s->state == ST_HANDSHAKE) {
-        used = session_handshake(s, p, len);
-        if (used == 0) {
-            return 0;
-        }
-    }
-
-    while (s->state != ST_NONE && len - used >= 2) {
-
-        head = 2;
-        size = p[used + 1] & 0x7f;
-
-        if (size == 126) {
-            head = 4;
-
-            if (len - used < head) {
-                break;
-            }
-
-            size = p[used + 2] << 8 | p[used + 3];
-
-        } else if (size == 127) {
-            head = 10;
-
-            if (len - used < head) {
-                break;
-            }
-
-            memcpy(&size, p + used + 2, 8);
-            size = be64toh(size);
-        }
-
-        /* whole, no reserved bits, not masked */
-
-        if ((p[used] & 0xf0) != 0x80 || (p[used + 1] & 0x80)) {
-            l.broken++;
-            session_failed(s);
-            break;
-        }
-
-        if (len - used - head < size) {
-            break;
-        }
-
-        session_message(s, p[used] & 0x0f, p + used + head, size);
-
-        used += head + size;
-    }
-
-    return used;
-}
-
-
-static size_t
-session_handshake(session_t *s, unsigned char *p, size_t len)
-{
-    unsigned char  *end;
-
-    end = memmem(p, len, "\r\n\r\n", 4);
-    if (end == NULL) {
-        return 0;
-    }
-
-    if (len < 12 || memcmp(p, "HTTP/1.1 101", 12) != 0
-        || memmem(p, end - p, WS_ACCEPT, sizeof(WS_ACCEPT) - 1) == NULL)
-    {
-        notice_add(l.notices, p, len < 12 ? len : 12);
-        session_failed(s);
-        return 0;
-    }
-
-    s->state = ST_PROMPT;
-
-    if (l.filter[0] == '\0') {
-        session_reply(s);
-    }
-
-    return end + 4 - p;
-}
-
-
-static void
-session_message(session_t *s, int opcode, unsigned char *p, size_t len)
-{
     int   n;
     char  code[16];
 
     switch (opcode) {
-
-    case WS_PING:
-        session_frame(s, WS_PONG, p, len);
-        return;
-
-    case WS_PONG:
-        return;
 
     case WS_CLOSE:
         n = snprintf(code, sizeof(code), "%d",
@@ -488,7 +200,7 @@ session_message(session_t *s, int opcode, unsigned char *p, size_t len)
         }
 
         notice_add(l.closes, code, n);
-        session_frame(s, WS_CLOSE, p, len >= 2 ? 2 : 0);
+        client_frame(c, WS_CLOSE, p, len >= 2 ? 2 : 0);
         session_failed(s);
         return;
 
@@ -527,7 +239,7 @@ session_reply(session_t *s)
         n = expand(filter, sizeof(filter), l.filter, s->number % l.mod);
         session_frame(s, l.binary ? WS_BINARY : WS_TEXT, filter, n);
 
-        if (s->state == ST_NONE) {
+        if (s->client.state == CLIENT_NONE) {
             return;
         }
     }
@@ -538,7 +250,7 @@ session_reply(session_t *s)
 
     if (s->number < l.stall) {
         s->stalled = 1;
-        session_events(s, 0);
+        client_events(&s->client, 0);
     }
 
     if (l.churn && s->leave == 0) {
@@ -600,7 +312,10 @@ session_end(session_t *s)
         l.pending--;
     }
 
-    close(s->fd);
+    if (s->client.state != CLIENT_NONE) {
+        client_close(&s->client);
+    }
+
     s->state = ST_NONE;
     l.ended++;
 }
@@ -638,7 +353,9 @@ load_connects(void)
             return;
         }
 
-        if (l.s[i].state == ST_NONE && (l.churn || i >= l.started)) {
+        if (l.s[i].client.state == CLIENT_NONE
+            && (l.churn || i >= l.started))
+        {
             session_start(&l.s[i], l.started++);
         }
     }
@@ -660,9 +377,9 @@ load_command(void)
 
     if (strcmp(line, "resume\n") == 0) {
         for (i = 0; i < l.sessions; i++) {
-            if (l.s[i].stalled && l.s[i].state != ST_NONE) {
+            if (l.s[i].stalled && l.s[i].client.state != CLIENT_NONE) {
                 l.s[i].stalled = 0;
-                session_events(&l.s[i], EPOLLIN);
+                client_events(&l.s[i].client, EPOLLIN);
             }
         }
 
@@ -739,7 +456,7 @@ load_run(void)
             return;
         }
 
-        n = epoll_wait(l.ep, events, 256, ms);
+        n = epoll_wait(clients.ep, events, 256, ms);
 
         for (i = 0; i < n; i++) {
             s = events[i].data.ptr;
@@ -750,61 +467,14 @@ load_run(void)
             } else if (s == l.s + l.sessions) {
                 load_command();
 
-            } else if (s->state == ST_CONNECT) {
-                session_request(s);
+            } else if (s->stalled && s->client.state != CLIENT_NONE
+                       && (events[i].events & (EPOLLHUP|EPOLLERR)))
+            {
+                session_failed(s);
 
-            } else if (s->state != ST_NONE) {
-
-                if (s->stalled && (events[i].events & (EPOLLHUP|EPOLLERR))) {
-                    session_failed(s);
-
-                } else {
-                    session_read(s);
-                }
+            } else {
+                client_event(&s->client);
             }
-        }
-    }
-}
-
-
-static void
-load_setup(void)
-{
-    int                 sfd;
-    sigset_t            set;
-    struct rlimit       rl;
-    struct epoll_event  ee;
-
-    getrlimit(RLIMIT_NOFILE, &rl);
-    rl.rlim_cur = rl.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &rl);
-
-    /* one more: its address stands for stdin */
-
-    l.s = calloc(l.sessions + 1, sizeof(session_t));
-    l.ep = epoll_create1(EPOLL_CLOEXEC);
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-
-    sfd = signalfd(-1, &set, SFD_CLOEXEC);
-
-    if (l.s == NULL || l.ep == -1 || sfd == -1) {
-        die("setup: %s", strerror(errno));
-    }
-
-    ee.events = EPOLLIN;
-    ee.data.ptr = NULL;
-    epoll_ctl(l.ep, EPOLL_CTL_ADD, sfd, &ee);
-
-    if (l.commands) {
-        setvbuf(stdin, NULL, _IONBF, 0);
-        ee.data.ptr = l.s + l.sessions;
-
-        if (epoll_ctl(l.ep, EPOLL_CTL_ADD, 0, &ee) == -1) {
-            die("--commands: stdin is no pipe");
         }
     }
 }
@@ -859,8 +529,8 @@ load_report(void)
     print_count(broken);
     print_check(gaps);
     print_check(gap_records);
-    print_count(bytes);
-    print_count(reads);
+    printf("\"bytes\":%" PRIu64 ",\"reads\":%" PRIu64 ",", clients.bytes,
+           clients.reads);
 
     notice_print("notices", l.notices);
     notice_print("closes", l.closes);
@@ -914,12 +584,12 @@ load_options(int argc, char **argv)
     };
 
     int64_t  *values[] = {
-        &l.port, &l.mod, &l.sessions, &l.rate, &l.keys, &l.all.first, &l.expect,
-        &l.each, &l.settle, &l.timeout, &l.stall, &l.rcvbuf, &l.churn,
-        &l.hold, &l.abrupt
+        &clients.port, &l.mod, &l.sessions, &l.rate, &l.keys, &l.all.first,
+        &l.expect, &l.each, &l.settle, &l.timeout, &l.stall, &l.rcvbuf,
+        &l.churn, &l.hold, &l.abrupt
     };
 
-    l.host = "127.0.0.1";
+    clients.host = "127.0.0.1";
     l.path = "/ws";
     l.filter = "topic/key-%d";
     l.mod = 1;
@@ -934,7 +604,7 @@ load_options(int argc, char **argv)
         case 0:
             break;
         case 'h':
-            l.host = optarg;
+            clients.host = optarg;
             break;
         case 'p':
             l.path = optarg;
@@ -961,7 +631,7 @@ load_options(int argc, char **argv)
         l.timeout = INT32_MAX;
     }
 
-    if (l.port == 0 || l.mod < 1 || l.sessions < 1 || l.keys < 1
+    if (clients.port == 0 || l.mod < 1 || l.sessions < 1 || l.keys < 1
         || optind != argc)
     {
         die("--port is needed, and numbers above 0");
@@ -973,7 +643,19 @@ int
 main(int argc, char **argv)
 {
     load_options(argc, argv);
-    load_setup();
+
+    /* one more: its address stands for stdin */
+
+    l.s = calloc(l.sessions + 1, sizeof(session_t));
+    if (l.s == NULL) {
+        die("out of memory");
+    }
+
+    clients.open = session_open;
+    clients.message = session_message;
+    clients.gone = session_gone;
+    clients_setup(l.commands ? l.s + l.sessions : NULL);
+
     load_run();
     load_report();
 
