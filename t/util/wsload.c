@@ -484,7 +484,7 @@ static int
 load_bad(void)
 {
     return l.failed || l.broken || l.all.lost || l.all.doubled
-           || l.all.disorder || l.all.foreign || l.all.aborted;
+           || l.all.disorder || l.all.foreign || l.all.aborted || l.all.torn;
 }
 
 

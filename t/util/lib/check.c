@@ -2,26 +2,26 @@
 #include "lib/check.h"
 
 
-static void
-check_reset(checks_t *all, check_t *c, int64_t last)
+static void check_found(checks_t *all, check_t *c, found_t *f, found_e kind);
+static void check_number(checks_t *all, check_t *c, mark_t *m, found_t *f);
+
+
+const char *
+check_kind(found_e kind)
 {
-    size_t  i, keys;
+    static const char  *names[] = {
+        "lost", "missed", "doubled", "disorder", "foreign", "aborted", "torn"
+    };
 
-    keys = c->prefix ? all->keys : 1;
-
-    for (i = 0; i < keys; i++) {
-        c->seq[i] = last;
-    }
-
-    for (i = 0; i < PARTITIONS; i++) {
-        c->pseq[i] = UNKNOWN;
-    }
+    return names[kind];
 }
 
 
 void
 check_init(checks_t *all, check_t *c, const char *filter)
 {
+    size_t       i, keys;
+    int64_t      last;
     const char  *slash;
 
     slash = strchr(filter, '/');
@@ -31,18 +31,34 @@ check_init(checks_t *all, check_t *c, const char *filter)
     c->want_len = strlen(c->want);
     c->prefix = (c->want_len > 0 && c->want[c->want_len - 1] == '*');
     c->want_len -= c->prefix;
+    c->whole = (all->whole && c->prefix && c->want_len == 0);
 
     c->have_key = 0;
+    c->key = -1;
     c->received = 0;
+    c->gaps = 0;
+    c->counted = 0;
+    c->uncounted = 0;
+    c->missed = 0;
 
-    free(c->seq);
+    keys = c->prefix ? all->keys : 1;
 
-    c->seq = malloc((c->prefix ? all->keys : 1) * sizeof(int64_t));
     if (c->seq == NULL) {
-        die("out of memory");
+        c->seq = malloc(keys * sizeof(mark_t));
+        if (c->seq == NULL) {
+            die("out of memory");
+        }
     }
 
-    check_reset(all, c, all->first == UNKNOWN ? UNKNOWN : all->first - 1);
+    last = all->first == UNKNOWN ? UNKNOWN : all->first - 1;
+
+    for (i = 0; i < keys; i++) {
+        c->seq[i] = (mark_t) { UNKNOWN, last, 0 };
+    }
+
+    for (i = 0; i < PARTITIONS; i++) {
+        c->pseq[i] = (mark_t) { UNKNOWN, UNKNOWN, 0 };
+    }
 }
 
 
@@ -76,35 +92,103 @@ check_key(checks_t *all, check_t *c, const unsigned char *p, size_t len)
         return;
     }
 
-    c->key = c->prefix ? n : 0;
+    c->key = n;
 }
 
 
 static void
-check_number(checks_t *all, int64_t *last, int64_t n)
+check_found(checks_t *all, check_t *c, found_t *f, found_e kind)
 {
-    if (*last == UNKNOWN || n == *last + 1) {
-        *last = n;
+    uint64_t  n;
 
-    } else if (n == *last) {
-        all->doubled++;
+    uint64_t  *counts[] = {
+        &all->lost, &all->missed, &all->doubled, &all->disorder,
+        &all->foreign, &all->aborted, &all->torn
+    };
 
-    } else if (n < *last) {
-        all->disorder++;
+    n = kind <= FOUND_MISSED ? f->to - f->from : 1;
 
-    } else {
-        all->lost += all->holes ? 0 : n - *last - 1;
-        *last = n;
+    *counts[kind] += n;
+
+    if (kind == FOUND_MISSED) {
+        c->missed += n;
     }
+
+    f->kind = kind;
+
+    if (all->found) {
+        all->found(c, f);
+    }
+}
+
+
+static void
+check_number(checks_t *all, check_t *c, mark_t *m, found_t *f)
+{
+    int64_t  n;
+
+    n = f->whole ? f->pseq : f->seq;
+
+    if (m->first == UNKNOWN) {
+        m->first = n;
+    }
+
+    if (m->last != UNKNOWN && n <= m->last) {
+        check_found(all, c, f, n == m->last ? FOUND_DOUBLED : FOUND_DISORDER);
+        return;
+    }
+
+    if (m->last != UNKNOWN && n != m->last + 1) {
+        f->from = m->last + 1;
+        f->to = n;
+
+        if (m->gaps != c->gaps) {
+            check_found(all, c, f, FOUND_MISSED);
+
+        } else if (!all->holes) {
+            check_found(all, c, f, FOUND_LOST);
+        }
+    }
+
+    m->last = n;
+    m->gaps = c->gaps;
+}
+
+
+/* SEQ NS PARTITION PSEQ, a blank behind each; false if they are not there */
+
+static int
+check_fields(found_t *f, const unsigned char *p, size_t len)
+{
+    size_t    i;
+    int64_t   n[4];
+    unsigned  j;
+
+    for (i = 0, j = 0; j < 4; j++) {
+        for (n[j] = 0; i < len && p[i] >= '0' && p[i] <= '9'; i++) {
+            n[j] = n[j] * 10 + p[i] - '0';
+        }
+
+        if (i == len || p[i++] != ' ') {
+            return 0;
+        }
+    }
+
+    f->seq = n[0];
+    f->made = n[1];
+    f->partition = n[2];
+    f->pseq = n[3];
+
+    return f->partition < PARTITIONS;
 }
 
 
 void
 check_value(checks_t *all, check_t *c, const unsigned char *p, size_t len)
 {
-    size_t    i;
-    int64_t   now, n[4];
-    unsigned  f;
+    mark_t   *m;
+    int64_t   now;
+    found_t   f;
 
     now = now_ns();
 
@@ -118,52 +202,57 @@ check_value(checks_t *all, check_t *c, const unsigned char *p, size_t len)
         all->first_at = now;
     }
 
+    memset(&f, 0, sizeof(found_t));
+    f.key = c->key;
+
     if (len >= 7 && memcmp(p, "aborted", 7) == 0) {
-        all->aborted++;
+        check_found(all, c, &f, FOUND_ABORTED);
         return;
     }
 
-    /* SEQ NS PARTITION PSEQ, a blank behind each */
-
-    for (i = 0, f = 0; f < 4; f++) {
-        for (n[f] = 0; i < len && p[i] >= '0' && p[i] <= '9'; i++) {
-            n[f] = n[f] * 10 + p[i] - '0';
-        }
-
-        if (i == len || p[i++] != ' ') {
-            break;
-        }
-    }
-
-    if (f < 4 || n[2] >= PARTITIONS || c->foreign) {
-        all->foreign++;
+    if (!check_fields(&f, p, len) || c->foreign) {
+        check_found(all, c, &f, FOUND_FOREIGN);
         return;
     }
 
-    latency_add(&all->latency, now - n[1]);
+    latency_add(&all->latency, now - f.made);
 
-    if (c->key == -1) {
-        check_number(all, &c->pseq[n[2]], n[3]);
+    m = &c->pseq[f.partition];
+
+    if (c->key == -1 || c->whole) {
+        f.whole = 1;
+        check_number(all, c, m, &f);
         return;
     }
 
-    if (n[3] < c->pseq[n[2]]) {
-        all->disorder++;
+    /* a double shows in the key's own number */
+
+    if (m->last != UNKNOWN && f.pseq < m->last
+        && f.seq > c->seq[c->prefix ? c->key : 0].last)
+    {
+        check_found(all, c, &f, FOUND_DISORDER);
     }
 
-    c->pseq[n[2]] = n[3];
+    m->last = f.pseq;
 
-    check_number(all, &c->seq[c->key], n[0]);
+    check_number(all, c, &c->seq[c->prefix ? c->key : 0], &f);
 }
 
 
-/* "gap\n" or "gap COUNT\n": after it every number may follow */
+/* "gap\n" or "gap COUNT\n": what comes after it may be further on */
 
 void
 check_gap(checks_t *all, check_t *c, const unsigned char *p, size_t len)
 {
     size_t   i;
     int64_t  n;
+    found_t  f;
+
+    if (c->have_key) {
+        memset(&f, 0, sizeof(found_t));
+        f.key = c->key;
+        check_found(all, c, &f, FOUND_TORN);
+    }
 
     for (i = 4, n = 0; i < len && p[i] >= '0' && p[i] <= '9'; i++) {
         n = n * 10 + p[i] - '0';
@@ -172,5 +261,7 @@ check_gap(checks_t *all, check_t *c, const unsigned char *p, size_t len)
     all->gaps++;
     all->gap_records += n;
 
-    check_reset(all, c, UNKNOWN);
+    c->gaps++;
+    c->counted += n;
+    c->uncounted += (n == 0);
 }
