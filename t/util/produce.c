@@ -7,12 +7,16 @@
  *     --count N            records (1000)
  *     --rate N             a second, by an absolute schedule; 0 at once (0)
  *     --keys N             key-0 .. key-(N-1) in turn (1); 0: null keys
+ *     --from N             ... from key-N on (0)
  *     --size N             bytes a value, at least what its text needs
  *     --first N            where the sequences start (0)
  *     --partitioner P      crc32, murmur2, fnv1a, roundrobin (crc32)
  *     --partition N        all to this one
  *     --txn M              in transactions of M records
  *     --abort K            before every K-th transaction one that is aborted
+ *     --log FILE           write "KEY SEQ NS PARTITION PSEQ OFFSET" of each
+ *                          acknowledged record; SIGTERM then ends after
+ *                          those that are on their way
  *     --lines              take "key TAB value" lines from stdin instead;
  *                          \0 alone is null, \t \n \\ \xHH are bytes, a
  *                          line without TAB has a null key; print
@@ -31,6 +35,7 @@
 #include "lib/util.h"
 
 #include <poll.h>
+#include <signal.h>
 
 #include <librdkafka/rdkafka.h>
 
@@ -51,6 +56,7 @@ typedef struct {
     int64_t             count;
     int64_t             rate;
     int64_t             keys;
+    int64_t             from;           /* the first key's number */
     int64_t             size;
     int64_t             first;
     int64_t             partition;      /* -1: by the partitioner */
@@ -72,6 +78,7 @@ typedef struct {
     int64_t             late;           /* behind the schedule at worst, ns */
     rd_kafka_resp_err_t err;            /* the last one */
 
+    FILE               *log;            /* NULL: none */
     place_t            *places;         /* of each line, NULL: not asked */
     size_t              nplaces;
 } produce_t;
@@ -80,6 +87,7 @@ typedef struct {
 static void produce_setup(produce_t *p, rd_kafka_conf_t *conf);
 static void produce_acked(rd_kafka_t *rk, const rd_kafka_message_t *m,
     void *opaque);
+static void produce_log(produce_t *p, const rd_kafka_message_t *m);
 static void produce_send(produce_t *p, int32_t partition, void *key,
     size_t key_len, void *value, size_t len);
 static int32_t produce_partition(produce_t *p, void *key, size_t len);
@@ -95,12 +103,17 @@ static void produce_check(rd_kafka_error_t *error);
 static void produce_options(produce_t *p, int argc, char **argv);
 
 
+static volatile sig_atomic_t  stopped;
+
+
 static struct option  options[] = {
     { "brokers", required_argument, NULL, 'b' },
     { "topic", required_argument, NULL, 't' },
     { "count", required_argument, NULL, 'c' },
     { "rate", required_argument, NULL, 'r' },
     { "keys", required_argument, NULL, 'k' },
+    { "from", required_argument, NULL, 'o' },
+    { "log", required_argument, NULL, 'g' },
     { "size", required_argument, NULL, 's' },
     { "first", required_argument, NULL, 'f' },
     { "partitioner", required_argument, NULL, 'p' },
@@ -190,11 +203,43 @@ produce_acked(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 
     p->acked++;
 
+    if (p->log) {
+        produce_log(p, m);
+    }
+
     if (p->places) {
         place = &p->places[(size_t) (uintptr_t) m->_private];
         place->partition = m->partition;
         place->offset = m->offset;
     }
+}
+
+
+static void
+produce_log(produce_t *p, const rd_kafka_message_t *m)
+{
+    int          blanks;
+    size_t       i;
+    const char  *value;
+
+    value = m->payload;
+
+    for (i = 0, blanks = 0; i < m->len && blanks < 4; i++) {
+        blanks += (value[i] == ' ');
+    }
+
+    if (fprintf(p->log, "%.*s %.*s%" PRId64 "\n", (int) m->key_len,
+                (const char *) m->key, (int) i, value, m->offset) < 0)
+    {
+        die("--log: %s", strerror(errno));
+    }
+}
+
+
+static void
+produce_stop(int signo)
+{
+    stopped = 1;
 }
 
 
@@ -261,7 +306,8 @@ produce_record(produce_t *p, int64_t i, int aborted)
     if (p->keys) {
         keys = p->keys;
         key = name;
-        n = snprintf(name, sizeof(name), "key-%" PRId64, i % keys);
+        n = snprintf(name, sizeof(name), "key-%" PRId64,
+                     p->from + i % keys);
     }
 
     partition = produce_partition(p, key, n);
@@ -359,7 +405,7 @@ produce_count(produce_t *p)
 
     start = now_ns();
 
-    for (i = 0; i < p->count; i++) {
+    for (i = 0; i < p->count && !stopped; i++) {
 
         if (p->txn && i % p->txn == 0) {
             if (i) {
@@ -385,6 +431,10 @@ produce_count(produce_t *p)
     }
 
     rd_kafka_flush(p->rk, 20000);
+
+    if (p->log && fclose(p->log) == EOF) {
+        die("--log: %s", strerror(errno));
+    }
 
     ended = now_ns();
 
@@ -544,6 +594,16 @@ produce_options(produce_t *p, int argc, char **argv)
         case 'm': p->txn = number("--txn", optarg); break;
         case 'a': p->abort = number("--abort", optarg); break;
         case 'l': p->lines = 1; break;
+        case 'o': p->from = number("--from", optarg); break;
+
+        case 'g':
+            p->log = fopen(optarg, "w");
+            if (p->log == NULL) {
+                die("%s: %s", optarg, strerror(errno));
+            }
+
+            signal(SIGTERM, produce_stop);
+            break;
 
         case 'X':
             value = strchr(optarg, '=');
