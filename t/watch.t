@@ -128,7 +128,7 @@ sub is_found {
 
 is_found('all is well', 'topic/key-1', r(5, 0, 9) . r(6, 0, 11) . r(7, 0, 12),
          {}, 'eof', kind => 'end', how => 'eof', worker => 77,
-         received => 3, marks => [['key-1', 5, 7]], group => 'test');
+         received => 3, marks => [['key-1', 5, 7, 0]], group => 'test');
 
 is_found('lost', 'topic/key-1', r(5, 3, 9) . r(9, 3, 14), { lost => 3 },
          'eof', kind => 'lost', by => 'key', from => 6, to => 9,
@@ -163,7 +163,7 @@ is_found('torn', 'topic/key-1',
 is_found('a whole topic', 'topic',
          r(1, 0, 1, 'key-1') . r(8, 1, 1, 'key-2') . r(2, 0, 2, 'key-1')
          . r(4, 0, 3, 'key-3') . r(5, 1, 2, 'key-3'), {}, 'eof',
-         marks => [['partition-0', 1, 3], ['partition-1', 1, 2]]);
+         marks => [['partition-0', 1, 3, 0], ['partition-1', 1, 2, 0]]);
 
 is_found('lost in a whole topic', 'topic',
          r(1, 0, 1, 'key-1') . r(1, 1, 1, 'key-2') . r(1, 0, 4, 'key-3'),

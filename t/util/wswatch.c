@@ -24,10 +24,10 @@
  * checked from the first number on that it gets.
  *
  * Prints "ready" once all sessions have replied; from stdin: "stall N", the
- * first N sessions read no more, "resume", "stop".  At the end come figures
- * as JSON.  Ends with 0 if nothing was lost, doubled, out of order, foreign,
- * torn or broken; whether what was missed behind a gap should have been is
- * not known here.
+ * first N sessions read no more, "resume", "count" (prints how many records
+ * came so far), "stop".  At the end come figures as JSON.  Ends with 0 if
+ * nothing was lost, doubled, out of order, foreign, torn or broken; whether
+ * what was missed behind a gap should have been is not known here.
  *
  * The report has a JSON object a line.  Times are seconds of
  * CLOCK_MONOTONIC, "worker" is what the header Worker of the 101 said, 0
@@ -38,8 +38,10 @@
  *             first two "by" which number (key or partition), "from" the
  *             first missing one, "to" behind the last
  *     kind    end: how a session ended, when it had replied ("opened"), how
- *             many notices it got; "marks": {by, first and last number} of
- *             each key or partition
+ *             many notices it got; "exact": whether all that they counted
+ *             must be in "missed", because no number came for the first time
+ *             behind one; "marks": [id, first and last number, notices since
+ *             the last one] of each key or partition
  */
 
 
@@ -153,15 +155,15 @@ report_head(session_t *s, const char *kind)
 
 
 static void
-report_mark(int *n, int by, int64_t number, mark_t *m)
+report_mark(int *n, check_t *c, int64_t number, mark_t *m)
 {
     if (m->first == UNKNOWN) {
         return;
     }
 
-    fprintf(w.out, "%s[\"%s-%" PRId64 "\",%" PRId64 ",%" PRId64 "]",
-            (*n)++ ? "," : "", by ? "partition" : "key", number, m->first,
-            m->last);
+    fprintf(w.out, "%s[\"%s-%" PRId64 "\",%" PRId64 ",%" PRId64 ",%" PRIu64 "]",
+            (*n)++ ? "," : "", c->whole ? "partition" : "key", number,
+            m->first, m->last, c->gaps - m->gaps);
 }
 
 
@@ -176,22 +178,23 @@ report_end(session_t *s, const char *how)
 
     report_head(s, "end");
     fprintf(w.out, ",\"how\":\"%s\",\"received\":%" PRIu64 ",\"missed\":%"
-            PRIu64 ",\"marks\":[", how, c->received, c->missed);
+            PRIu64 ",\"exact\":%s,\"marks\":[", how, c->received, c->missed,
+            c->gaps == 0 || c->seen == c->seen_first ? "true" : "false");
 
     n = 0;
 
     if (c->whole) {
         for (i = 0; i < PARTITIONS; i++) {
-            report_mark(&n, 1, i, &c->pseq[i]);
+            report_mark(&n, c, i, &c->pseq[i]);
         }
 
     } else if (c->prefix) {
         for (i = 0; i < w.all.keys; i++) {
-            report_mark(&n, 0, i, &c->seq[i]);
+            report_mark(&n, c, i, &c->seq[i]);
         }
 
     } else {
-        report_mark(&n, 0, c->key, &c->seq[0]);
+        report_mark(&n, c, c->key, &c->seq[0]);
     }
 
     fprintf(w.out, "]}\n");
@@ -464,6 +467,12 @@ watch_command(void)
 
     line[strcspn(line, "\n")] = '\0';
 
+    if (strcmp(line, "count") == 0) {
+        printf("count %" PRIu64 "\n", w.all.deliveries);
+        fflush(stdout);
+        return;
+    }
+
     if (strncmp(line, "stall ", 6) == 0) {
         w.stall = number("stall", line + 6);
 
@@ -546,10 +555,10 @@ watch_run(void)
 
             } else if (s->stalled && s->client.state != CLIENT_NONE) {
 
-                /* nothing but the end of the connection wakes it */
-
-                client_close(&s->client);
-                session_end(s, "reset");
+                if (events[i].events & (EPOLLHUP|EPOLLERR)) {
+                    client_close(&s->client);
+                    session_end(s, "reset");
+                }
 
             } else {
                 client_event(&s->client);

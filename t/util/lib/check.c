@@ -40,6 +40,8 @@ check_init(checks_t *all, check_t *c, const char *filter)
     c->counted = 0;
     c->uncounted = 0;
     c->missed = 0;
+    c->seen = 0;
+    c->seen_first = 0;
 
     keys = c->prefix ? all->keys : 1;
 
@@ -131,6 +133,7 @@ check_number(checks_t *all, check_t *c, mark_t *m, found_t *f)
 
     if (m->first == UNKNOWN) {
         m->first = n;
+        c->seen++;
     }
 
     if (m->last != UNKNOWN && n <= m->last) {
@@ -256,6 +259,10 @@ check_gap(checks_t *all, check_t *c, const unsigned char *p, size_t len)
 
     for (i = 4, n = 0; i < len && p[i] >= '0' && p[i] <= '9'; i++) {
         n = n * 10 + p[i] - '0';
+    }
+
+    if (c->gaps == 0) {
+        c->seen_first = c->seen;
     }
 
     all->gaps++;

@@ -110,6 +110,8 @@ struct check_s {
     uint64_t     counted;         /* records that they counted */
     uint64_t     uncounted;       /* of the notices, without a count */
     uint64_t     missed;
+    uint64_t     seen;            /* keys or partitions that came so far */
+    uint64_t     seen_first;      /* before the first notice */
 
     mark_t      *seq;             /* of each key, or of the one */
     mark_t       pseq[PARTITIONS];
