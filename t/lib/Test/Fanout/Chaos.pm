@@ -23,7 +23,7 @@ worker_rlimit_nofile 16384;
 worker_shutdown_timeout %%SHUTDOWN%%;
 events { worker_connections 8192; }
 http {
-    fanout_zone   main %%ZONE%%;
+    fanout_zone   main %%ZONE%% ring=%%RING%%;
     fanout_linger 1s;
     fanout_owners %%OWNERS%%;
     %%DRAIN%%
@@ -46,7 +46,7 @@ EOC
 sub now { clock_gettime(CLOCK_MONOTONIC) }
 
 
-# seed, sessions, rate, workers, owners, plan, say (a function)
+# seed, sessions, rate, workers, owners, ring, plan, say (a function)
 sub new {
     my ($class, %o) = @_;
 
@@ -54,7 +54,8 @@ sub new {
         %o, dir => tempdir('chaos-XXXXXX', TMPDIR => 1), keys => 240,
         partitions => 12, watches => {}, producers => [], events => [],
         log => [], killed => {}, retired => {}, findings => [], down => 0,
-        vars => { ZONE => '32m', WAIT => 100, OWNERS => $o{owners} },
+        vars => { ZONE => '32m', RING => $o{ring}, WAIT => 100,
+                  OWNERS => $o{owners} },
     }, $class;
 }
 
