@@ -53,6 +53,7 @@
 
 
 #define PENDING    256       /* handshakes under way at once */
+#define LEAVE      (5 * NS)  /* within this time a session must be let go */
 #define PROMPT     "what topic/key do you want?\n"
 
 
@@ -72,6 +73,7 @@ typedef struct {
     uint32_t          life;          /* how many sessions it was before */
     int64_t           due;           /* ns, when it connects or leaves */
     int64_t           opened;        /* ns, when it replied */
+    int64_t           left;          /* ns, when it wanted to go */
     unsigned          told:1;        /* an error: a Close follows */
     unsigned          stalled:1;     /* is not read */
 } session_t;
@@ -381,6 +383,7 @@ session_leave(session_t *s)
     }
 
     s->state = ST_LEAVING;
+    s->left = now_ns();
     s->due = 0;
 
     /* text of 100 bytes announced; a reserved bit */
@@ -586,7 +589,8 @@ watch_figures(void)
             report_end(&w.s[i], w.s[i].stalled ? "stalled" : "live");
         }
 
-        leaving += (w.s[i].state == ST_LEAVING);
+        leaving += (w.s[i].state == ST_LEAVING
+                    && w.s[i].left < now_ns() - LEAVE);
     }
 
     if (fclose(w.out) == EOF) {

@@ -215,6 +215,11 @@ sub killed {
     $self->{killed}{$pid} = $signal;
     $self->{t}->expect(qr/ process $pid exited on signal (?:9|11)\b/,
                        qr/ was locked by $pid\b/);
+
+    # what nginx says when TERM meets a worker that has been told to quit
+
+    $self->{t}->expect(qr/ $pid\#\d+:\ (?:\*\d+\ open\ socket\ \#\d+\ left
+                                        |aborting$)/x) if $signal eq 'TERM';
 }
 
 
