@@ -216,6 +216,11 @@ sub killed {
     $self->{t}->expect(qr/ process $pid exited on signal (?:9|11)\b/,
                        qr/ was locked by $pid\b/);
 
+    # the report itself has the pid in its name, see stop_nginx()
+
+    $self->{t}->expect(qr/^AddressSanitizer:DEADLYSIGNAL$/)
+        if $signal eq 'SEGV';
+
     # what nginx says when TERM meets a worker that has been told to quit
 
     $self->{t}->expect(qr/ $pid\#\d+:\ (?:\*\d+\ open\ socket\ \#\d+\ left
