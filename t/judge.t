@@ -90,6 +90,9 @@ is_judged('too few counted', 'count',
 is_judged('too many counted', 'count',
           [{ %end, gaps => 1, counted => 3, missed => 2 }]);
 
+is_judged('counted, and none seen', '',
+          [{ %end, marks => [], gaps => 1, counted => 10 }]);
+
 # the edges of a session
 
 is_judged('the last ones did not come', 'tail',

@@ -270,6 +270,10 @@ sub edges {
     for my $id ($self->wanted($r)) {
         my (undef, $first, $last, $gaps) = @{ $marks{$id} || [] };
 
+        # a notice may have counted what nothing was seen of
+
+        $r->{exact} = 0 if !defined $first;
+
         my $kind = $id =~ /^partition-/ ? 'partition' : 'key';
         my $end = $#{ $self->{topics}{ $r->{topic} }{$kind}{$id} };
 
