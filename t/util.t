@@ -7,6 +7,7 @@
 use strict;
 use warnings;
 
+use File::Temp;
 use Test::More;
 use Test::Fanout;
 use Test::Fanout::Broker;
@@ -50,6 +51,26 @@ is($offsets[0][0], 10, 'fewer records');
 
 $kafka->topic('delete', $name);
 ok(!eval { $kafka->offsets($name); 1 }, 'a deleted topic is gone');
+
+# receipts, of an own range of keys
+
+my $logged = $kafka->create($kafka->unique, 2);
+my $receipts = File::Temp->new;
+my $producer = $kafka->start_producing($logged, '--count', 1e9, '--rate',
+                                       1000, '--keys', 2, '--from', 8,
+                                       '--partition', 1, '--log',
+                                       "$receipts");
+
+wait_for(sub { ($kafka->offsets($logged))[1][1] > 10 }, 20, 'records');
+$producer->signal('TERM');
+$figures = Test::Fanout->figures($producer, 30);
+
+my @receipts = map { s/^(\S+ \d+) \d+ /$1 /r } <$receipts>;
+
+is(scalar @receipts, $figures->{acked}, 'a receipt of each until SIGTERM');
+is(join('', @receipts[0 .. 2]),
+   "key-8 0 1 0 0\nkey-9 0 1 1 1\nkey-8 1 1 2 2\n",
+   'key, number, partition, number there, offset');
 
 my $compact = $kafka->create($kafka->unique, 1,
                              'cleanup.policy' => 'compact');
