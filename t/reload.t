@@ -258,6 +258,28 @@ subtest 'through a reload' => sub {
     });
 };
 
+subtest 'through a reload, reading late' => sub {
+    through('late', sub {
+        my ($pid, $other) = @_;
+
+        # it has not read what the other one wrote before that went
+
+        kill 'STOP', $pid;
+        select undef, undef, undef, 0.2;
+        $t->reload;
+        $t->wait_gone(10, $other);
+
+        wait_for(sub {
+            my $answer = eval { $t->get('/status', http => 'HTTP/1.0',
+                                        timeout => 1)->{body} } // '';
+
+            return $answer !~ /"pid":$other,/ && $answer =~ /"pid"/
+                   && $answer !~ /"state":"(?:wanted|starting)"/;
+        }, 20, 'another owner');
+        kill 'CONT', $pid;
+    });
+};
+
 $t->stop;
 
 done_testing();
