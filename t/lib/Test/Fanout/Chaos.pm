@@ -295,7 +295,9 @@ sub run {
 
     # and what is still to come
 
-    $self->pass(now() + 0.1) while @{ $self->{events} };
+    $self->pass(now() + 0.1)
+        while @{ $self->{events} }
+              || grep { $_->alive } @{ $self->{pauses} || [] };
 }
 
 

@@ -10,6 +10,8 @@ use warnings;
 
 use Exporter qw(import);
 
+use Test::Fanout::Process;
+
 
 our @EXPORT_OK = qw(%faults);
 
@@ -160,8 +162,14 @@ sub pause {
 
     my $pid = pick($x, $run->workers) or return;
 
+    # by a process of its own: what this one waits for meanwhile may need a
+    # lock that the stopped one holds
+
     kill 'STOP', $pid;
-    $run->later($seconds, sub { kill 'CONT', $pid });
+    push @{ $run->{pauses} }, Test::Fanout::Process->new(
+        cmd => [$^X, '-e', 'select undef, undef, undef, shift;'
+                           . 'kill "CONT", shift', $seconds, $pid],
+        out => '/dev/null');
 
     return sprintf '%d for %.2f s%s', $pid, $seconds,
                    $run->owns($pid) ? ', an owner' : '';
