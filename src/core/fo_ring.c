@@ -417,15 +417,6 @@ fo_ring_publish(fo_ring_writer_t *w, fo_mask_t *touched)
 }
 
 
-int
-fo_ring_drained(fo_ring_writer_t *w)
-{
-    uint64_t  cursor;
-
-    return fo_ring_slowest(w, &cursor) == FO_SLOTS;
-}
-
-
 uint64_t
 fo_ring_backlog(fo_ring_t *ring)
 {

@@ -153,9 +153,6 @@ int fo_ring_lapse(fo_ring_writer_t *w, unsigned slot, uint64_t cursor);
 #define fo_ring_tail(ring)                                                    \
     atomic_load_explicit(&(ring)->tail, memory_order_acquire)
 
-/* has everyone read everything? */
-int fo_ring_drained(fo_ring_writer_t *w);
-
 /* bytes that some reader still needs; any process may ask */
 uint64_t fo_ring_backlog(fo_ring_t *ring);
 

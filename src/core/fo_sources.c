@@ -14,9 +14,9 @@
 static unsigned fo_source_find_locked(fo_zone_t *z, unsigned topic,
     uint32_t partition);
 static unsigned fo_source_make_locked(fo_zone_t *z, unsigned topic,
-    uint32_t partition, int64_t from, unsigned slot);
-static int fo_source_adopt_locked(fo_zone_t *z, unsigned row,
-    unsigned self);
+    uint32_t partition, int64_t from);
+static void fo_source_adopt_locked(fo_zone_t *z, unsigned row,
+    unsigned self, fo_mask_t *wake);
 static void fo_source_own_locked(fo_zone_t *z, unsigned row, unsigned slot);
 static void fo_source_disown_locked(fo_zone_t *z, unsigned row);
 static void fo_rows_mend_locked(fo_zone_t *z);
@@ -42,7 +42,7 @@ fo_source_find_locked(fo_zone_t *z, unsigned topic, uint32_t partition)
 
 static unsigned
 fo_source_make_locked(fo_zone_t *z, unsigned topic, uint32_t partition,
-    int64_t from, unsigned slot)
+    int64_t from)
 {
     unsigned          i, n;
     uint16_t         *chain;
@@ -80,10 +80,6 @@ fo_source_make_locked(fo_zone_t *z, unsigned topic, uint32_t partition,
     atomic_store(&r->high, -1);
     atomic_store(&r->records, 0);
 
-    if (fo_source_adopt_locked(z, i, slot) != FO_OK) {
-        return FO_NONE;
-    }
-
     atomic_fetch_add(&r->generation, 1);
     atomic_store(&r->used, 1);
 
@@ -99,26 +95,30 @@ fo_source_make_locked(fo_zone_t *z, unsigned topic, uint32_t partition,
 }
 
 
-static int
-fo_source_adopt_locked(fo_zone_t *z, unsigned row, unsigned self)
+/* names an owner if there is none, and lets it look at the row */
+
+static void
+fo_source_adopt_locked(fo_zone_t *z, unsigned row, unsigned self,
+    fo_mask_t *wake)
 {
     unsigned          slot;
     fo_source_row_t  *r;
 
     r = &z->sources[row];
 
-    if (fo_owner_alive(z, atomic_load(&r->owner))) {
-        return FO_OK;
+    if (!fo_owner_alive(z, atomic_load(&r->owner))) {
+
+        slot = fo_slot_choose_locked(z, z->topics[r->topic].cluster, self, 1);
+
+        if (slot == FO_NONE) {
+            atomic_store(&r->owner, FO_NOBODY);
+            return;
+        }
+
+        fo_source_own_locked(z, row, slot);
     }
 
-    slot = fo_slot_choose_locked(z, z->topics[r->topic].cluster, self, 1);
-    if (slot == FO_NONE) {
-        return FO_ERROR;
-    }
-
-    fo_source_own_locked(z, row, slot);
-
-    return FO_OK;
+    fo_slot_mark_source(z, fo_owner_slot(atomic_load(&r->owner)), row, wake);
 }
 
 
@@ -228,14 +228,11 @@ fo_source_demand_locked(fo_zone_t *z, unsigned topic, uint32_t partition,
     row = fo_source_find_locked(z, topic, partition);
 
     if (row == FO_NONE) {
-        row = fo_source_make_locked(z, topic, partition, from, slot);
+        row = fo_source_make_locked(z, topic, partition, from);
 
         if (row == FO_NONE) {
             return FO_NONE;
         }
-
-    } else if (fo_source_adopt_locked(z, row, slot) != FO_OK) {
-        return FO_NONE;
     }
 
     r = &z->sources[row];
@@ -243,7 +240,7 @@ fo_source_demand_locked(fo_zone_t *z, unsigned topic, uint32_t partition,
     fo_amask_set(&r->demand, slot);
     fo_amask_set(&r->ask, slot);
 
-    fo_slot_mark_source(z, fo_owner_slot(atomic_load(&r->owner)), row, wake);
+    fo_source_adopt_locked(z, row, slot, wake);
 
     return row;
 }
@@ -259,10 +256,7 @@ fo_source_ask_locked(fo_zone_t *z, unsigned row, unsigned slot,
 
     fo_amask_set(&r->ask, slot);
 
-    if (fo_source_adopt_locked(z, row, slot) == FO_OK) {
-        fo_slot_mark_source(z, fo_owner_slot(atomic_load(&r->owner)), row,
-                            wake);
-    }
+    fo_source_adopt_locked(z, row, slot, wake);
 }
 
 

@@ -60,8 +60,9 @@ struct fo_source_row_s {
 /*
  * Demand of "slot" for one partition; finds or makes the row, and asks for
  * a base.  "from": where a new row starts, FO_OFFSET_END or BEGIN.  FO_NONE:
- * all rows are in use, or nobody can own it.  The caller has increased its
- * slot's seq (see above).
+ * all rows are in use.  If no ring is free for an owner, it gets one later, by
+ * fo_source_pass_locked().  The caller has increased its slot's seq (see
+ * fo_rows.h).
  */
 unsigned fo_source_demand_locked(fo_zone_t *z, unsigned topic,
     uint32_t partition, int64_t from, unsigned slot, fo_mask_t *wake);

@@ -204,18 +204,17 @@ fo_owner_open_ring(fo_hub_t *hub)
 }
 
 
-/* nothing is owned any more: gives it back once all have read it */
+/*
+ * Nothing is owned any more.  What readers have not read yet stays until they
+ * have, whoever writes next.
+ */
 
 static void
 fo_owner_release_ring(fo_hub_t *hub)
 {
     unsigned  carried;
 
-    if (hub->writer->tail
-        != atomic_load_explicit(&hub->writer->ring->tail,
-                                memory_order_relaxed)
-        || !fo_ring_drained(hub->writer))
-    {
+    if (hub->writer->tail != fo_ring_tail(hub->writer->ring)) {
         return;
     }
 
@@ -747,12 +746,13 @@ void
 fo_owner_leave(fo_hub_t *hub)
 {
     int            last, heir;
-    unsigned       i, n;
+    unsigned       i, n, stay;
     fo_owned_t    *o;
     fo_cluster_t  *cl;
     uint64_t       leaving[FO_SOURCES / 64];
 
     n = 0;
+    stay = 0;
     last = (atomic_load(&hub->me->state) == FO_SLOT_DEAD);
     memset(leaving, 0, sizeof(leaving));
 
@@ -773,6 +773,9 @@ fo_owner_leave(fo_hub_t *hub)
 
             leaving[i / 64] |= (uint64_t) 1 << (i % 64);
             n++;
+
+        } else {
+            stay++;
         }
     }
 
@@ -797,6 +800,12 @@ fo_owner_leave(fo_hub_t *hub)
 
             fo_hub_unlock(hub);
         }
+    }
+
+    /* at once: rings are few, and whoever comes next needs one */
+
+    if (stay == 0 && hub->writer) {
+        fo_owner_release_ring(hub);
     }
 
     fo_hub_post(hub);

@@ -356,7 +356,11 @@ fo_topic_unprune(fo_queue_t *list)
  * 5. Reading begins anew at a lower offset, and the owner dies before anybody
  *    has its reset: what comes looks like 1.  So: the row counts resets, and
  *    bases, which a new owner sends to all, tell the count.
- * 6. A reader lapses in the ring that holds a takeover.  It can't know; but
+ * 6. A base of the dead owner becomes visible late, with the next entry of
+ *    whoever has its ring now, and after the takeover.  Were it taken as the
+ *    first one, the new owner's would be refused.  So: bases and takeovers
+ *    tell the tenure, and older ones are refused.
+ * 7. A reader lapses in the ring that holds a takeover.  It can't know; but
  *    the row tells a tenure that it hasn't heard of, so it asks for a base.
  *    Bases have a seq: those that it asked for before the lapse (floor) are
  *    refused, also by rings that it still has to read.
@@ -391,9 +395,12 @@ fo_src_takeover(fo_hub_t *hub, const fo_origin_t *from)
 
     src = fo_src_find(hub, from);
 
-    if (src && src->base_seq) {
-        src->ring = from->ring;
+    if (src) {
         src->tenure = from->tenure;
+
+        if (src->base_seq) {
+            src->ring = from->ring;
+        }
     }
 }
 
@@ -409,7 +416,7 @@ fo_src_base(fo_hub_t *hub, const fo_origin_t *from, uint64_t seq,
 
     src = fo_src_find(hub, from);
 
-    if (src == NULL || seq < src->floor
+    if (src == NULL || seq < src->floor || from->tenure < src->tenure
         || (src->base_seq && src->ring != from->ring))
     {
         return;

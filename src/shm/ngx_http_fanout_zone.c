@@ -356,11 +356,10 @@ ngx_http_fanout_zone_lock(ngx_http_fanout_zone_t *z)
             continue;
         }
 
-        start = now;
-
         /*
-         * nginx frees the mutexes of its current cycle's zones when a
-         * worker dies, those of a zone that a reload replaced never
+         * The holder stands still, and nothing can be done without the lock;
+         * or it is dead: nginx frees the mutexes of its current cycle's zones
+         * when a worker dies, those of a zone that a reload replaced never
          */
 
         pid = (ngx_pid_t) *mtx->lock;
@@ -372,6 +371,8 @@ ngx_http_fanout_zone_lock(ngx_http_fanout_zone_t *z)
             fo_zone_enter_locked(&z->zone);
             return;
         }
+
+        ngx_msleep(1);
     }
 }
 
