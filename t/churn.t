@@ -37,22 +37,6 @@ my $cycles = $ENV{FANOUT_CHURN} || (flavor() eq 'asan' ? 600 : 10000);
 my $t;
 
 
-# [pieces, bytes] that all workers have from malloc()
-sub in_use {
-    my @sum = (0, 0);
-
-    for my $pid ($t->worker_pids) {
-        my ($pieces, $bytes) = unpack 'q2', $t->read_file("heap.$pid")
-            or die "nothing is counted in $pid\n";
-
-        $sum[0] += $pieces;
-        $sum[1] += $bytes;
-    }
-
-    return @sum;
-}
-
-
 # [private, shared] memory of all workers, in KB: the zone has its size from
 # the start, but its pages count as they are touched, in each worker: with
 # this zone nearly all are after the first waves
@@ -136,13 +120,13 @@ sub rounds {
     my ($topic) = @_;
 
     my ($pieces, $bytes) = (int $cycles / 20, $cycles * 8);
-    my @last = in_use();
+    my @last = $t->in_use;
     my @grown;
 
     for my $n (1 .. 4) {
         round("round $n", $topic);
 
-        my @now = in_use();
+        my @now = $t->in_use;
 
         @grown = ($now[0] - $last[0], $now[1] - $last[1]);
         @last = @now;

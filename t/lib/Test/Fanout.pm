@@ -405,6 +405,25 @@ sub rss {
 }
 
 
+# [pieces, bytes] that all workers have from malloc(); needs preload =>
+# 'heap.so', and so the normal build
+sub in_use {
+    my ($self) = @_;
+
+    my @sum = (0, 0);
+
+    for my $pid ($self->worker_pids) {
+        my ($pieces, $bytes) = unpack 'q2', $self->read_file("heap.$pid")
+            or die "nothing is counted in $pid\n";
+
+        $sum[0] += $pieces;
+        $sum[1] += $bytes;
+    }
+
+    return @sum;
+}
+
+
 sub signal {
     my ($self, $signal) = @_;
 
