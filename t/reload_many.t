@@ -43,19 +43,6 @@ EOC
 }
 
 
-# what the master has: [open files, mappings, KB]
-sub holds {
-    my $pid = $t->pid;
-    my @files = glob "/proc/$pid/fd/*";
-
-    open my $maps, '<', "/proc/$pid/maps" or die "maps: $!\n";
-    my @maps = <$maps>;
-
-    return [scalar @files, scalar(grep { /zero|SYSV|shm/ } @maps),
-            $t->rss($pid)];
-}
-
-
 # only the new workers are there, and they hold nothing of the old ones
 sub settled_down {
     my ($workers) = @_;
@@ -130,14 +117,14 @@ for my $n (1 .. $warm + $many) {
 
     if ($n == $warm) {
         settled_down(2);
-        $before = holds();
+        $before = $t->holds;
     }
 }
 
 settled_down(2);
 is(quiet($t), '', 'nothing is left');
 
-my $after = holds();
+my $after = $t->holds;
 
 note("master: files, shared memory, KB: @$before, then @$after");
 

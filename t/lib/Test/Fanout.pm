@@ -459,6 +459,21 @@ sub wait_gone {
 }
 
 
+# what the master has: [open files, shared mappings, KB of memory]
+sub holds {
+    my ($self) = @_;
+
+    my $pid = $self->pid;
+    my @files = glob "/proc/$pid/fd/*";
+
+    open my $maps, '<', "/proc/$pid/maps" or die "maps of $pid: $!\n";
+    my @maps = <$maps>;
+
+    return [scalar @files, scalar(grep { /zero|SYSV|shm/ } @maps),
+            $self->rss($pid)];
+}
+
+
 # not gone, and not only waiting to be collected
 sub running {
     my ($pid) = @_;
