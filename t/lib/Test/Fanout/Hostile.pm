@@ -10,7 +10,8 @@ package Test::Fanout::Hostile;
 #     $h->stop;
 #
 # The configuration adds to a server on %%PORT_1%%, and with TLS on
-# %%PORT_2%%, with the locations /ws (bare) and /echo.
+# %%PORT_2%%, with the locations /ws (bare) and /echo.  Nobody is pinged if it
+# does not say so: who is not read from in a slow test is not to be ended.
 
 use strict;
 use warnings;
@@ -34,6 +35,7 @@ http {
     fanout_linger 500ms;
     fanout_kafka  main { bootstrap.servers %%BROKERS%%; fetch.wait.max.ms 10; }
     fanout_allow  subscribe *;
+    fanout_ping   10m 10m;
 
     ssl_certificate      %%CERT%%;
     ssl_certificate_key  %%KEY%%;
