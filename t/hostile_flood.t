@@ -10,6 +10,7 @@ use POSIX ();
 use Test::More;
 use Test::Fanout;
 use Test::Fanout::Hostile;
+use Test::Fanout::Status;
 
 my $class = 'Test::Fanout::WebSocket';
 
@@ -83,6 +84,8 @@ for my $workers (fewest_and_most()) {
         my @ws = map { $path eq '/ws'
                        ? $t->subscribe('news/flood', @$_)
                        : $t->ws($path, @$_) } [], [ssl => 1, server => 2];
+
+        settled($t, 3) if $path eq '/ws';
 
         $h->unhurried($name, sub {
             my $end = flood($bytes, @ws);
