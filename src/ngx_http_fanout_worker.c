@@ -422,6 +422,14 @@ ngx_http_fanout_worker_gap(void *ctx, const fo_str_t *topic,
     name.len = topic->len;
     name.data = topic->data;
 
+    if (to <= from) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "fanout: gap in topic \"%V\" partition %uD: "
+                      "it was made anew, read from offset %L on",
+                      &name, partition, to);
+        return;
+    }
+
     ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                   "fanout: gap in topic \"%V\" partition %uD: "
                   "offsets %L to %L missed by subscribers of this worker",

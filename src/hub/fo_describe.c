@@ -235,12 +235,10 @@ fo_describe_tick(fo_hub_t *hub, uint64_t now)
 /* others ask for these topics from now on */
 
 void
-fo_describe_leave(fo_hub_t *hub)
+fo_describe_leave(fo_hub_t *hub, int last)
 {
-    unsigned         i, slot, last;
+    unsigned         i, slot;
     fo_topic_row_t  *t;
-
-    last = (atomic_load(&hub->me->state) == FO_SLOT_DEAD);
 
     for (i = 0; i < FO_TOPICS; i++) {
         t = &hub->z->topics[i];
@@ -252,7 +250,7 @@ fo_describe_leave(fo_hub_t *hub)
         fo_hub_lock(hub);
 
         if (atomic_load(&t->used)
-            && fo_owner_slot(atomic_load(&t->owner)) == hub->slot)
+            && fo_owner_mine(hub, atomic_load(&t->owner)))
         {
             slot = fo_slot_choose_locked(hub->z, t->cluster, hub->slot, 0);
 

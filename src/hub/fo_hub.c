@@ -155,24 +155,37 @@ fo_hub_leave(fo_hub_t *hub)
 
     fo_hub_unlock(hub);
 
-    fo_describe_leave(hub);
-    fo_owner_leave(hub);
+    fo_describe_leave(hub, 0);
+    fo_owner_leave(hub, 0);
 }
 
 
-/* nobody names it as an owner once it is dead */
+/*
+ * Dead is the last word: from then on others sweep the slot, and it may have
+ * another tenant at once.
+ */
 
 void
 fo_hub_exit(fo_hub_t *hub)
 {
+    unsigned  i;
+
+    fo_hub_lock(hub);
+
+    /* nobody names this worker as an owner any more */
+
+    for (i = 0; i < FO_CLUSTERS; i++) {
+        hub->me->clusters[i].id = 0;
+    }
+
+    fo_hub_unlock(hub);
+
+    fo_describe_leave(hub, 1);
+    fo_owner_leave(hub, 1);
+
     fo_hub_lock(hub);
     atomic_store(&hub->me->state, FO_SLOT_DEAD);
     fo_hub_unlock(hub);
-
-    fo_describe_leave(hub);
-    fo_owner_leave(hub);
-
-    /* they sweep the slot */
 
     fo_hub_wake_all(hub);
     fo_hub_publish(hub);

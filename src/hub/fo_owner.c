@@ -214,7 +214,9 @@ fo_owner_release_ring(fo_hub_t *hub)
 {
     unsigned  carried;
 
-    if (hub->writer->tail != fo_ring_tail(hub->writer->ring)) {
+    if (hub->writer
+        && hub->writer->tail != fo_ring_tail(hub->writer->ring))
+    {
         return;
     }
 
@@ -230,13 +232,11 @@ fo_owner_release_ring(fo_hub_t *hub)
 
     fo_hub_unlock(hub);
 
-    if (carried) {
-        return;
+    if (carried == 0 && hub->writer) {
+        fo_free(hub->alloc, hub->writer);
+        hub->writer = NULL;
+        hub->blocked = 0;
     }
-
-    fo_free(hub->alloc, hub->writer);
-    hub->writer = NULL;
-    hub->blocked = 0;
 }
 
 
@@ -264,11 +264,12 @@ fo_hub_started(fo_owned_t *o, int64_t offset)
         o->lost = 0;
         o->owes = 1;
 
-        /* before the offset: whoever takes over tells of it by its bases */
+        /* before the offset: whoever takes over tells of it by its bases;
+           at the same offset it is another log, too */
 
         resets = atomic_load(&o->r->resets);
 
-        atomic_store(&o->r->resets, offset < atomic_load(&o->r->next_offset)
+        atomic_store(&o->r->resets, offset <= atomic_load(&o->r->next_offset)
                                     ? FO_RESET_BACK(resets)
                                     : FO_RESET_ON(resets));
     }
@@ -743,9 +744,9 @@ fo_owner_unblock(fo_hub_t *hub)
  */
 
 void
-fo_owner_leave(fo_hub_t *hub)
+fo_owner_leave(fo_hub_t *hub, int last)
 {
-    int            last, heir;
+    int            heir;
     unsigned       i, n, stay;
     fo_owned_t    *o;
     fo_cluster_t  *cl;
@@ -753,7 +754,6 @@ fo_owner_leave(fo_hub_t *hub)
 
     n = 0;
     stay = 0;
-    last = (atomic_load(&hub->me->state) == FO_SLOT_DEAD);
     memset(leaving, 0, sizeof(leaving));
 
     for (i = 0; i < FO_SOURCES; i++) {
@@ -761,6 +761,16 @@ fo_owner_leave(fo_hub_t *hub)
 
         if (o == NULL) {
             continue;
+        }
+
+        if (n == FO_OWNER_STOPS && !last) {
+
+            /* the others soon: stopping takes librdkafka its time */
+
+            hub->second = fo_hub_now(hub);
+            hub->hurry = 1;
+            stay++;
+            break;
         }
 
         fo_hub_lock(hub);
@@ -792,8 +802,6 @@ fo_owner_leave(fo_hub_t *hub)
 
             fo_hub_lock(hub);
 
-            /* others have taken or freed it if this worker is dead to them */
-
             if (fo_owner_mine(hub, atomic_load(&hub->z->sources[i].owner))) {
                 fo_source_pass_locked(hub->z, i, &hub->wake);
             }
@@ -804,7 +812,7 @@ fo_owner_leave(fo_hub_t *hub)
 
     /* at once: rings are few, and whoever comes next needs one */
 
-    if (stay == 0 && hub->writer) {
+    if (stay == 0) {
         fo_owner_release_ring(hub);
     }
 
@@ -826,7 +834,7 @@ fo_owner_tick(fo_hub_t *hub, uint64_t now)
     stops = 0;
 
     if (fo_hub_leaving(hub)) {
-        fo_owner_leave(hub);
+        fo_owner_leave(hub, 0);
     }
 
     for (i = 0; i < FO_SOURCES; i++) {
@@ -871,7 +879,7 @@ fo_owner_tick(fo_hub_t *hub, uint64_t now)
         hub->hurry = 1;
     }
 
-    if (n == 0 && hub->writer) {
+    if (n == 0 && atomic_load(&hub->me->ring) != FO_NONE) {
         fo_owner_release_ring(hub);
     }
 }

@@ -67,7 +67,9 @@ struct fo_owned_s {
 
 void fo_describe_look(fo_hub_t *hub, unsigned row);
 void fo_describe_tick(fo_hub_t *hub, uint64_t now);
-void fo_describe_leave(fo_hub_t *hub);
+
+/* hands topics over; last: all, else those that somebody who stays can take */
+void fo_describe_leave(fo_hub_t *hub, int last);
 
 
 /* fo_owner.c: partitions that this worker owns */
@@ -78,8 +80,8 @@ void fo_owner_unblock(fo_hub_t *hub);
 void fo_owner_tick(fo_hub_t *hub, uint64_t now);
 void fo_owner_done(fo_hub_t *hub);
 
-/* hands over what others can take; the caller has no entry half written */
-void fo_owner_leave(fo_hub_t *hub);
+/* the same for partitions, some at a time if it isn't the last call */
+void fo_owner_leave(fo_hub_t *hub, int last);
 
 
 /* fo_reader.c: the rings of others; 1: the budget is spent */

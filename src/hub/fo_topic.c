@@ -356,9 +356,9 @@ fo_topic_unprune(fo_queue_t *list)
  * 5. Reading begins anew at a lower offset, and the owner dies before anybody
  *    has its reset: what comes looks like 1.  So: the row counts resets, and
  *    bases, which a new owner sends to all, tell the count.
- * 6. A base of the dead owner becomes visible late, with the next entry of
- *    whoever has its ring now, and after the takeover.  Were it taken as the
- *    first one, the new owner's would be refused.  So: bases and takeovers
+ * 6. A base or takeover of a dead owner becomes visible late, with the next
+ *    entry of whoever has its ring now, and after the new owner's.  Were it
+ *    believed, the new owner would not be heard.  So: bases and takeovers
  *    tell the tenure, and older ones are refused.
  * 7. A reader lapses in the ring that holds a takeover.  It can't know; but
  *    the row tells a tenure that it hasn't heard of, so it asks for a base.
@@ -395,7 +395,7 @@ fo_src_takeover(fo_hub_t *hub, const fo_origin_t *from)
 
     src = fo_src_find(hub, from);
 
-    if (src) {
+    if (src && from->tenure >= src->tenure) {
         src->tenure = from->tenure;
 
         if (src->base_seq) {

@@ -281,9 +281,9 @@ fault(void)
             log = &t->log[w_random(t->parts)];
             log->low = log->n;
 
-            /* who takes over from the dead can't tell a topic made anew */
+            /* who takes over can't tell a topic made anew */
 
-            if (w_random(2) && !(faults & DEATH)) {
+            if (w_random(2) && !(faults & (DEATH | LEAVE))) {
                 log->gen++;
                 log->next = (int64_t) w_random(4);
             }

@@ -597,7 +597,8 @@ w_started(w_owned_t *o)
     } else if (o->from >= 0) {
 
         if (o->from > log->next
-            || (o->pos && o->from <= log->recs[o->pos - 1].offset))
+            || (o->pos && log->recs[o->pos - 1].gen == log->gen
+                && o->from <= log->recs[o->pos - 1].offset))
         {
             fo_hub_lost(o->owned);
         }
