@@ -72,7 +72,8 @@ for my $workers (fewest_and_most()) {
                                        name => "nginx of $workers");
     my $t = $h->t;
 
-    # two of each at a time, as fast as they can; over TLS, one of them
+    # two of each at a time, as fast as they can; not over TLS: a writer that is
+    # killed leaves half a record there, which nginx logs as an attack
 
     for (['tiny frames', '/ws', frame() x 100000],
          ['pings', '/ws', frame(opcode => 9) x 100000],
@@ -82,8 +83,8 @@ for my $workers (fewest_and_most()) {
         my ($name, $path, $bytes) = @$_;
 
         my @ws = map { $path eq '/ws'
-                       ? $t->subscribe('news/flood', @$_)
-                       : $t->ws($path, @$_) } [], [ssl => 1, server => 2];
+                       ? $t->subscribe('news/flood')
+                       : $t->ws($path) } 1 .. 2;
 
         settled($t, 3) if $path eq '/ws';
 

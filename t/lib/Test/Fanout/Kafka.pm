@@ -297,7 +297,8 @@ sub stop {
     my @nodes = grep { $_->{process} } $self->nodes(@ids);
 
     $_->{process}->signal('TERM') for @nodes;
-    $_->{process}->stop('TERM', 30) for @nodes;
+
+    return @nodes == grep { $_->{process}->stop('TERM', 30) } @nodes;
 }
 
 
