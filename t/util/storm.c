@@ -328,6 +328,8 @@ storm_run(void)
             }
         }
     }
+
+    free(peers);
 }
 
 

@@ -84,7 +84,7 @@ heap_init(void)
 
         /* nginx writes its title over the environment */
 
-        strcpy(heap_dir, dir);
+        memcpy(heap_dir, dir, strlen(dir) + 1);
 
         heap_open();
         pthread_atfork(NULL, NULL, heap_open);
