@@ -77,7 +77,7 @@ sub refused {
        "$what: a new subscriber is told");
     is($ws->read_described, 'close 1013 kafka unreachable, try later',
        "$what: and may come again");
-    cmp_ok(time() - $begin, '<', 4, "$what: in time");
+    in_time($begin, 4, "$what: in time");
 
     $ws->abort;
 }

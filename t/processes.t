@@ -170,6 +170,7 @@ for my $drain ('0', '2s') {
     my @stay = $stream->sessions;
 
     is((shift @stay)->close, 1000, 'one ends by itself');
+    wait_for(sub { logged() == 1 }, 10, 'its line');
     $t->stop('QUIT', 10);
 
     is(scalar(grep { join(' ', $_->read_close) eq '1001 going away' } @stay),

@@ -40,6 +40,9 @@
 #include <librdkafka/rdkafka.h>
 
 
+#define PATIENCE  120000    /* ms, with a broker that is slow or restarts */
+
+
 typedef int32_t (*partitioner_pt)(const rd_kafka_topic_t *rkt,
     const void *key, size_t len, int32_t n, void *rkt_opaque, void *opaque);
 
@@ -150,7 +153,7 @@ produce_setup(produce_t *p, rd_kafka_conf_t *conf)
 
     rkt = rd_kafka_topic_new(p->rk, p->topic, NULL);
 
-    err = rd_kafka_metadata(p->rk, 0, rkt, &md, 10000);
+    err = rd_kafka_metadata(p->rk, 0, rkt, &md, PATIENCE);
 
     if (err == 0) {
         err = md->topics[0].err;
@@ -175,7 +178,7 @@ produce_setup(produce_t *p, rd_kafka_conf_t *conf)
     memset(p->buf, 'x', p->buf_size);
 
     if (p->txn) {
-        produce_check(rd_kafka_init_transactions(p->rk, 20000));
+        produce_check(rd_kafka_init_transactions(p->rk, PATIENCE));
     }
 }
 
@@ -376,10 +379,10 @@ produce_end(produce_t *p, int commit)
 {
     /* an abort would purge what is not sent yet: let it reach the log */
 
-    rd_kafka_flush(p->rk, 20000);
+    rd_kafka_flush(p->rk, PATIENCE);
 
-    produce_check(commit ? rd_kafka_commit_transaction(p->rk, 20000)
-                         : rd_kafka_abort_transaction(p->rk, 20000));
+    produce_check(commit ? rd_kafka_commit_transaction(p->rk, PATIENCE)
+                         : rd_kafka_abort_transaction(p->rk, PATIENCE));
 }
 
 
@@ -430,7 +433,7 @@ produce_count(produce_t *p)
         produce_end(p, 1);
     }
 
-    rd_kafka_flush(p->rk, 20000);
+    rd_kafka_flush(p->rk, PATIENCE);
 
     if (p->log && fclose(p->log) == EOF) {
         die("--log: %s", strerror(errno));
@@ -538,7 +541,7 @@ produce_lines(produce_t *p)
 
     free(line);
 
-    rd_kafka_flush(p->rk, 20000);
+    rd_kafka_flush(p->rk, PATIENCE);
 
     if (p->acked == p->sent) {
         for (i = 0; i < (size_t) p->sent; i++) {

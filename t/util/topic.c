@@ -30,7 +30,7 @@
 #include <librdkafka/rdkafka.h>
 
 
-#define LIMIT_MS  20000
+#define LIMIT_MS  60000
 
 
 typedef struct {

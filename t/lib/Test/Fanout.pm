@@ -47,7 +47,10 @@ use Time::HiRes qw(time);
 use Test::Fanout::Process;
 use Test::Fanout::WebSocket;
 
-our @EXPORT = qw(wait_for workers flavor util free_port);
+*PATIENCE = \$Test::Fanout::Process::PATIENCE;
+our $PATIENCE;
+
+our @EXPORT = qw(wait_for in_time workers flavor util free_port);
 
 my $owner = $$;
 my $json = JSON::PP->new->utf8;
@@ -101,12 +104,11 @@ sub free_port {
 
 
 # polls until the code returns a true value, which it returns; dies when the
-# time (10 s) is over: three times as much, for who is just slow has not
-# failed
+# time (10 s) and all patience is over
 sub wait_for {
     my ($code, $seconds, $what) = @_;
 
-    my $until = time() + 3 * ($seconds || 10);
+    my $until = time() + $PATIENCE * ($seconds || 10);
 
     for ( ;; ) {
         my $value = $code->();
@@ -119,6 +121,17 @@ sub wait_for {
 
         select undef, undef, undef, 0.005;
     }
+}
+
+
+# what is promised within so many seconds, and was begun then; some more for a
+# slow machine
+sub in_time {
+    my ($begin, $seconds, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    return Test::More::cmp_ok(time() - $begin, '<', $seconds + 6, $name);
 }
 
 
@@ -674,8 +687,13 @@ sub subscribe {
 sub load {
     my ($self, @args) = @_;
 
+    my ($at) = grep { $args[$_] eq '--timeout' } 0 .. $#args;
+    my ($timeout) = defined $at ? (splice @args, $at, 2)[1] : 60;
+
     return Test::Fanout::Process->new(
-        cmd => [util('wsload'), '--port', $self->port, @args], in => 1);
+        cmd => [util('wsload'), '--port', $self->port,
+                '--timeout', $PATIENCE * $timeout, @args],
+        in => 1);
 }
 
 
@@ -694,6 +712,13 @@ sub figures {
 
     die "$process->{cmd}[0] said no figures\n";
 }
+
+
+# a test that died says so again below the logs, where it is looked for
+
+my $died;
+
+$SIG{__DIE__} = sub { $died = $_[0] if !$^S };
 
 
 END {
@@ -718,6 +743,8 @@ END {
                 remove_tree($self->{dir}, { safe => 0 });
             }
         }
+
+        Test::More::diag("died: $died") if defined $died;
 
         $? = $status;
     }

@@ -12,6 +12,10 @@ use Fcntl qw(F_SETFD);
 use POSIX qw(WNOHANG _exit);
 use Time::HiRes qw(time);
 
+# every time that a test waits at most is so many times as long, for who is
+# just slow has not failed
+our $PATIENCE = 3;
+
 my $owner = $$;
 my %live;
 
@@ -130,7 +134,7 @@ sub pid { $_[0]{pid} }
 sub line {
     my ($self, $seconds) = @_;
 
-    my $until = time() + ($seconds || 10);
+    my $until = time() + $PATIENCE * ($seconds || 10);
 
     while ($self->{buf} !~ /\n/) {
         my $left = $until - time();
@@ -225,11 +229,11 @@ sub signal {
 }
 
 
-# its status ($?), or undef if it still runs after that time
+# its status ($?), or undef if it still runs after that time and patience
 sub wait {
     my ($self, $seconds) = @_;
 
-    my $until = time() + ($seconds || 10);
+    my $until = time() + $PATIENCE * ($seconds || 10);
 
     while ($self->alive) {
         return if time() > $until;

@@ -10,7 +10,7 @@ use JSON::PP ();
 
 use Test::Fanout qw(wait_for);
 
-our @EXPORT = qw(settled served quiet broken leftovers caught_up
+our @EXPORT = qw(subscribe_or_not settled served quiet broken leftovers caught_up
                  cpu_seconds);
 
 
@@ -23,6 +23,28 @@ sub served {
     $n += $_->{n} for @{ $status->{total}{subscribe_ms} };
 
     return $n;
+}
+
+
+# a session that is served, undef if its topic is unknown; the only one that
+# asks
+sub subscribe_or_not {
+    my ($t, $filter, %o) = @_;
+
+    my $status = $t->status;
+    my $served = served($status);
+    my $refused = $status->{total}{refused}{unknown_topic};
+    my $ws = $t->subscribe($filter, timeout => 60, %o);
+
+    my $answer = wait_for(sub {
+        $status = $t->status;
+
+        return served($status) > $served ? 'served'
+               : $status->{total}{refused}{unknown_topic} > $refused
+                 ? 'refused' : undef;
+    }, 10, 'an answer');
+
+    return $answer eq 'served' ? $ws : undef;
 }
 
 
