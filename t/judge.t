@@ -33,6 +33,8 @@ my @produced = map { "key-1 $_ " . (1000 + $_) * 1e9 . " 2 $_ " . (100 + $_) }
 my $gap = '2026/01/01 10:00:00 [warn] 77#77: fanout: gap in topic "t" '
           . 'partition 2: offsets 103 to 105 missed';
 
+my $leaves = '2026/01/01 10:00:00 [notice] 77#77: gracefully shutting down';
+
 my %session = (filter => 't/key-1', worker => 77, group => 'x', session => 0,
                life => 0, opened => 990, at => 1010, gaps => 0, counted => 0,
                uncounted => 0, exact => 1, received => 10, missed => 0);
@@ -118,10 +120,10 @@ my %eof = (%end, how => 'eof');
 
 is_judged('cut', 'ended', [\%eof]);
 is_judged('cut by a kill', '', [\%eof], killed => { 77 => 'KILL' });
-is_judged('cut by an old worker', '', [\%eof], retired => { 77 => 1 });
+is_judged('cut by an old worker', '', [\%eof], error_log => $leaves);
 is_judged('told to go', 'ended', [{ %end, how => '1001' }]);
 is_judged('told to go by an old worker', '', [{ %end, how => '1001' }],
-          retired => { 77 => 1 });
+          error_log => $leaves);
 is_judged('told why', '', [{ %end, how => 'told' }]);
 
 # the producer's receipts

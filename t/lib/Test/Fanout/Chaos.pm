@@ -449,7 +449,7 @@ sub verdict {
 
     my $judge = Test::Fanout::Chaos::Judge->new(
         error_log => $self->{t}->read_file('error.log'),
-        killed => $self->{killed}, retired => $self->{retired},
+        killed => $self->{killed},
         until => $self->{ended} // now());
 
     $judge->produced(@{$_}{qw(topic log)}) for @{ $self->{producers} };

@@ -4,8 +4,7 @@ package Test::Fanout::Chaos::Judge;
 # what the workers have logged.
 #
 #     my $judge = Test::Fanout::Chaos::Judge->new(error_log => TEXT,
-#         killed => {pid => 1}, retired => {pid => 1}, grace => 10,
-#         until => TIME);
+#         killed => {pid => 1}, grace => 10, until => TIME);
 #     $judge->produced($topic, $file);
 #     $judge->report($file);
 #     $judge->findings     hashes: {what, why, ...}
@@ -19,7 +18,7 @@ package Test::Fanout::Chaos::Judge;
 # Sessions that live after "until" must have got the last record.
 #
 # A session that was ended must have been in a worker that was killed, or was
-# told to leave, or have been told why.
+# told to leave (which it logs), or have been told why.
 
 use strict;
 use warnings;
@@ -42,6 +41,10 @@ sub new {
     }, $class;
 
     for my $line (split /\n/, delete $self->{error_log} // '') {
+
+        $self->{retired}{$1} = 1
+            if $line =~ / (\d+)#\d+: gracefully shutting down$/;
+
         my ($pid, $topic, $p, $from, $to) = $line =~
             /\ (\d+)\#\d+:\ .*gap\ in\ topic\ "([^"]*)"\ partition\ (\d+):
              \ offsets\ (\d+)\ to\ (\d+)/x or next;
