@@ -84,7 +84,8 @@ for (1 .. 3) {
 
 $kafka->create($topic, 2);
 
-my $ws = wait_for(sub { subscribe_or_not($t, $topic) }, 20, 'the topic is known');
+my $ws = wait_for(sub { subscribe_or_not($t, $topic) }, 20,
+                  'the topic is known');
 
 $kafka->produce($topic, ['k', 'one']);
 is(($ws->read_pair)[1], 'one', 'served after it was made');

@@ -10,8 +10,8 @@ use JSON::PP ();
 
 use Test::Fanout qw(wait_for);
 
-our @EXPORT = qw(subscribe_or_not settled served quiet broken leftovers caught_up
-                 cpu_seconds);
+our @EXPORT = qw(subscribe_or_not settled served quiet broken leftovers
+                 caught_up cpu_seconds);
 
 
 # how many filters have been served so far, in all workers: each is counted
