@@ -718,7 +718,7 @@ sub figures {
 
 my $died;
 
-$SIG{__DIE__} = sub { $died = $_[0] if !$^S };
+$SIG{__DIE__} = sub { $died = $_[0] if defined $^S && !$^S };
 
 
 END {
