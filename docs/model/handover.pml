@@ -16,7 +16,7 @@
  * UNSUBS, KILLS, LEAVES (of owners), BIRTHS (slots claimed anew), LAPSES,
  * OTHERS (entries of another source); ROLES (1: worker 0 is killed, the last
  * one subscribes, lapses, has the other source, and neither sweeps nor owns
- * this one); WITHOUT, a rule.
+ * this one); WITHOUT, a rule.  What must hold is in handover_check.pml.
  */
 
 #define NONE     255
@@ -28,7 +28,6 @@
 #define bit(w)       (1 << (w))
 #define E(w, f)      ((w) * FILTERS + (f))
 #define wanted(f, o) (FILTERS == 1 || (f) == 1 || ((o) & 1))
-#define onward(f, o) (wanted(f, o) -> (o) : (o) + 1)
 #define cast(w, who) (!ROLES || (w) == who)
 #define lead(w)      (!ROLES || (w) != WORKERS - 1)
 
@@ -96,12 +95,12 @@ mtype   entry[WORKERS * FILTERS] = NEW;
 bool    has[WORKERS];                /* fo_src_t is there */
 byte    base_seq[WORKERS];           /* fo_src_t.base_seq */
 
-byte    expect[WORKERS * FILTERS];   /* the checker: what comes next */
-
 byte    subs = SUBS, unsubs = UNSUBS, leaves = LEAVES, births = BIRTHS;
 byte    lapses = LAPSES, others = OTHERS;
 
 hidden byte   i, j, p, g, e_seq, e_next, e_tenure;   /* within a step */
+
+#include "handover_check.pml"
 
 #define lock_free    (lock == NONE || dead[lock])
 #define owner_alive  (owner != NONE && (state[owner] == LIVE                  \
@@ -256,14 +255,12 @@ inline publish()
     when(owned == 2, next = owned_next)
 }
 
-/* fo_src_gap(): all before it was seen, or told to be missed */
+/* fo_src_gap(), fo_entry_gap() */
 
-inline lose(to_offset)
+inline lose(till)
 {
     for (i : 0 .. LAST) {
-        when(entry[E(me, i)] == SERVED,
-            assert(onward(i, expect[E(me, i)]) >= src_next);
-            expect[E(me, i)] = to_offset)
+        when(entry[E(me, i)] == SERVED, check_gap(i, src_next, till))
     }
 }
 
@@ -283,7 +280,10 @@ inline take_base(r, s, o, t)
             when(s > base_seq[me] && entry[E(me, i)] == PENDING &&
                new_enough(s, i),
                 entry[E(me, i)] = SERVED;
-                expect[E(me, i)] = (WITHOUT == max_cursor -> o : src_next))
+                if
+                :: WITHOUT == max_cursor -> check_base(i, o)
+                :: else -> check_base(i, src_next)
+                fi)
         }
         base_seq[me] = (s > base_seq[me] -> s : base_seq[me])
     fi
@@ -297,8 +297,7 @@ inline take_over(r, t)
     when(has[me] && (base_seq[me] || WITHOUT != base_tenure), src_tenure = t)
 }
 
-/* fo_dispatch_to(), fo_entry_put(): nothing twice or before the cursor, and
-   nothing lost in silence */
+/* fo_dispatch_to(), fo_entry_put() */
 
 inline dispatch(r, o)
 {
@@ -308,9 +307,7 @@ inline dispatch(r, o)
         for (i : 0 .. LAST) {
             if
             :: entry[E(me, i)] == SERVED && wanted(i, o) &&
-               new_enough(base_seq[me], i) ->
-                assert(o == onward(i, expect[E(me, i)]));
-                expect[E(me, i)] = o + 1
+               new_enough(base_seq[me], i) -> check_record(i, o)
             :: else
             fi
         }
@@ -424,7 +421,7 @@ inline drop_owned() { owned = 0; owned_next = 0; taking = false }
 
 inline drop_entry(f)
 {
-    entry[E(me, f)] = NEW; entry_seq[f] = 0; expect[E(me, f)] = 0
+    entry[E(me, f)] = NEW; entry_seq[f] = 0; check_none(f)
 }
 
 inline drop_src()
@@ -660,8 +657,7 @@ life:
     goto life
 }
 
-/* what comes from outside; when all is quiet everybody was answered, and has
-   everything */
+/* what comes from outside */
 
 #define kill_step(w)  !dead[w] && cast(w, 0) -> dead[w] = true
 
@@ -671,18 +667,7 @@ proctype world()
 
     do
     :: atomic { kills -> kills--; if each(kill_step) :: true fi }
-    :: atomic {
-        timeout ->
-        for (i : 0 .. WORKERS - 1) {
-            for (j : 0 .. LAST) {
-                assert(dead[i] || !has[i] || base_seq[i]);
-                assert(dead[i] || entry[E(i, j)] != PENDING);
-                assert(dead[i] || entry[E(i, j)] == NEW
-                       || onward(j, expect[E(i, j)]) >= RECORDS)
-            }
-        }
-        break
-       }
+    :: atomic { timeout -> check_quiet(); break }
     od
 }
 
