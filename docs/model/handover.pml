@@ -11,7 +11,9 @@
  * Defined by bin/model: WORKERS (2 or 3), RECORDS; FILTERS of a worker (2:
  * odd offsets, and all); START (0: nothing is; 1: worker 0 owns, all have
  * asked; 2: all are served; 3: then worker 0 has published record 1, for the
- * last one, and died before it stored that, and 1 is named); IDLE, bits of
+ * last one, and died before it stored that, and 1 is named; 4: as 2, but 0
+ * died, then 1, whose takeover the last one will see with the next entry of
+ * its ring; both slots are claimed anew, and 0 is named); IDLE, bits of
  * workers that want nothing at the start; how often what may happen: SUBS,
  * UNSUBS, KILLS, LEAVES (of owners), BIRTHS (slots claimed anew), LAPSES,
  * OTHERS (entries of another source); ROLES (1: worker 0 is killed, the last
@@ -52,7 +54,8 @@ mtype = { NEW, PENDING, SERVED };                    /* fo_entry_t */
 mtype = { RECORD, BASE, TAKEOVER, OTHER };           /* in a ring */
 mtype = { nothing, base_seq_rule, floor, seen, other_ring, base_tenure,
           lapse_tenure, kept_next, takeover_order, owner_reach, pending_only,
-          sweep_first, max_cursor, start_stored };   /* WITHOUT */
+          sweep_first, max_cursor, start_stored, takeover_tenure,
+          unopened };                                /* WITHOUT */
 
 typedef entry_t {
     mtype  kind;
@@ -120,6 +123,7 @@ hidden byte   i, j, p, g, e_seq, e_next, e_tenure;   /* within a step */
     (WITHOUT == base_seq_rule || WITHOUT == floor || (s) >= src_floor)
 #define by_other(r)       (WITHOUT != other_ring && src_ring != (r))
 #define by_older(t)       (WITHOUT != base_tenure && (t) < src_tenure)
+#define turned_back(t)    (WITHOUT != takeover_tenure && (t) < src_tenure)
 #define unseen(o)         (WITHOUT == seen || (o) >= src_next)
 
 /* fo_src_lapsed() */
@@ -293,8 +297,9 @@ inline take_base(r, s, o, t)
 
 inline take_over(r, t)
 {
-    when(has[me] && base_seq[me], src_ring = r);
-    when(has[me] && (base_seq[me] || WITHOUT != base_tenure), src_tenure = t)
+    when(has[me] && !turned_back(t),
+        when(base_seq[me] || WITHOUT != base_tenure, src_tenure = t);
+        when(base_seq[me], src_ring = r))
 }
 
 /* fo_dispatch_to(), fo_entry_put() */
@@ -604,8 +609,10 @@ life:
             owned && demand == 0 && lock_free -> free_row(); drop_owned()
            }
         :: atomic {
-            open && owner != me && owned == 0 && put == mine.tail &&
-            lock_free -> release_ring(me); close_ring()
+            ring_of[me] != NONE && owner != me && owned == 0 && lock_free &&
+            (open -> put == mine.tail : WITHOUT != unopened) ->
+            release_ring(me);
+            close_ring()
            }
 
         /* fo_owner_look_again() */
@@ -680,7 +687,7 @@ init
             ring_of[0] = 0; ring[0].writer = 0;
             demand = bit(WORKERS) - 1 - IDLE;
             want[0] = demand;
-            ask = (START == 1 -> demand : 0);
+            ask = (START == 1 || START == 4 -> demand : 0);
             for (i : 0 .. WORKERS - 1) {
                 seq[i] = 1;
                 if
@@ -701,6 +708,12 @@ init
         ring[0].e[0].kind = RECORD; ring[0].e[0].to = bit(WORKERS - 1);
         ring[0].e[0].gen = 1; ring[0].e[0].offset = 1;
         ring[0].tail = 1; ring[0].end[WORKERS - 1] = 1;
+#elif START == 4
+        tenure = 3;
+        ring[1].e[0].kind = OTHER; ring[1].e[0].to = bit(WORKERS - 1);
+        ring[1].e[1].kind = TAKEOVER; ring[1].e[1].to = bit(WORKERS - 1);
+        ring[1].e[1].gen = 1; ring[1].e[1].tenure = 2;
+        ring[1].tail = 2; ring[1].end[WORKERS - 1] = 1;
 #endif
         for (i : 0 .. WORKERS - 1) { run worker(i) }
         run world()

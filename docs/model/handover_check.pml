@@ -30,11 +30,13 @@ inline check_gap(f, since, till)
 
 inline check_none(f) { expect[E(me, f)] = 0 }
 
-/* when nothing more can happen everybody was answered and has everything */
+/* when nothing more can happen everybody was answered and has everything,
+   and only who owns has a ring */
 
 inline check_quiet()
 {
     for (i : 0 .. WORKERS - 1) {
+        assert(dead[i] || ring_of[i] == NONE || owner == i);
         assert(dead[i] || !has[i] || base_seq[i]);
 
         for (j : 0 .. LAST) {
