@@ -687,7 +687,7 @@ init
             ring_of[0] = 0; ring[0].writer = 0;
             demand = bit(WORKERS) - 1 - IDLE;
             want[0] = demand;
-            ask = (START == 1 || START == 4 -> demand : 0);
+            ask = (START == 2 -> 0 : demand);
             for (i : 0 .. WORKERS - 1) {
                 seq[i] = 1;
                 if
