@@ -78,12 +78,19 @@ sub settle {
     my ($self, $seconds) = @_;
 
     my $until = time() + ($seconds || 30);
+    my $wait = 0.1;
     my $missing;
+
+    # who is not served yet gets nothing of a round: all wait together, and
+    # longer in each round, in which a slow machine may need it
 
     do {
         my $round = $self->produce(1);
+        my $end = time() + $wait;
 
-        $missing = grep { !took($_, "$round 1") } @{ $self->{sessions} };
+        $missing = grep { !took($_, "$round 1", $end) }
+                        @{ $self->{sessions} };
+        $wait *= 2 if $wait < 2;
 
         die "$missing sessions are not served\n"
             if $missing && time() > $until;
@@ -91,15 +98,17 @@ sub settle {
 }
 
 
-# does a record with that value come of each key, before nothing comes?
+# does a record with that value come of each key, until that time?
 sub took {
-    my ($session, $want) = @_;
+    my ($session, $want, $end) = @_;
 
     my %left = map { $_ => 1 } @{ $session->{keys} };
 
-    local $session->{ws}{timeout} = 1;
-
     while (%left) {
+        my $wait = $end - time();
+
+        local $session->{ws}{timeout} = $wait > 0 ? $wait : 0;
+
         my ($key, $value) = eval { pair($session) };
 
         if (!defined $key) {
