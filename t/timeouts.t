@@ -6,11 +6,12 @@
 use strict;
 use warnings;
 
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 use Test::Fanout;
 
-my $t = Test::Fanout->new(<<'EOC');
+my $conf = <<'EOC';
 events {}
 
 http {
@@ -38,12 +39,55 @@ http {
 }
 EOC
 
-$t->start;
-
+my $t = Test::Fanout->new($conf)->start;
 my $class = 'Test::Fanout::WebSocket';
 
 
 sub sessions { $t->status->{total}{sessions} }
+
+
+# what comes to one who reads slowly and is not listened to meanwhile, for
+# longer than last words may take: how much, and the end of it
+sub slowly {
+    my ($ws) = @_;
+
+    my $got = 0;
+    my $start = time();
+
+    while (time() - $start < 7) {
+        $got += sysread $ws->{socket}, my $bytes, 8192;
+        select undef, undef, undef, 0.05;
+    }
+
+    while ($ws->fill) {
+        my $some = length($ws->{buf}) - 4;
+        next if $some <= 0;
+
+        $got += $some;
+        $ws->{buf} = substr $ws->{buf}, -4;
+    }
+
+    return $got + length $ws->{buf}, unpack 'H*', substr $ws->{buf}, -4;
+}
+
+
+# in a process of its own and with another nginx, while the rest goes on
+
+my $other = Test::Fanout->new($conf, name => 'last words')->start;
+my $size = 3 * 1024 * 1024;
+my $slow = $other->ws('/last', rcvbuf => 4096);
+
+$slow->write($class->frame(opcode => 2, payload => 'y' x $size)
+             . $class->frame(opcode => 8, payload => pack 'n', 1000));
+
+my $pid = open(my $reader, '-|') // die "fork: $!\n";
+
+if ($pid == 0) {
+    my $said = eval { join ' ', slowly($slow) } // $@;
+
+    syswrite STDOUT, $said;
+    POSIX::_exit(0);
+}
 
 
 # no reply
@@ -180,37 +224,15 @@ $keep->send_frame(opcode => 10);
 wait_for(sub { sessions() == 1 }, 10, 'one session: the pinged one');
 is($keep->close, 1000, 'only the answering one is left');
 
-# It reads slowly, and is not listened to meanwhile: that it reads is enough.
-
-my $size = 3 * 1024 * 1024;
-
-$ws = $t->ws('/last', rcvbuf => 4096);
-$ws->write($class->frame(opcode => 2, payload => 'y' x $size)
-           . $class->frame(opcode => 8, payload => pack 'n', 1000));
-
-my $got = 0;
-
-$start = time();
-
-while (time() - $start < 7) {
-    $got += sysread $ws->{socket}, my $bytes, 8192;
-    select undef, undef, undef, 0.05;
-}
-
-while ($ws->fill) {
-    my $some = length($ws->{buf}) - 4;
-    next if $some <= 0;
-
-    $got += $some;
-    $ws->{buf} = substr $ws->{buf}, -4;
-}
-
-$got += length $ws->{buf};
-
-is($got, $size + 10 + 4, 'a slow reader gets the last words');
-is(substr($ws->{buf}, -4), "\x88\x02" . pack('n', 1000), 'Close at the end');
-$ws->abort;
-
 $t->stop;
+
+# who read slowly: that it reads is enough
+
+is(scalar <$reader>, $size + 10 + 4 . ' 880203e8',
+   'a slow reader gets the last words, and Close at the end');
+close $reader;
+$slow->abort;
+
+$other->stop;
 
 done_testing();
