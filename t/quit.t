@@ -117,7 +117,7 @@ sub goes_on {
 }
 
 
-for my $workers (workers()) {
+for my $workers (few_workers()) {
 
     # without fanout_drain they stay as long as they like
 
@@ -187,6 +187,7 @@ for my $workers (workers()) {
        'who comes after that time is told at once');
     $late[2]->send_close(1001);
     ok($late[2]->read_end, 'and the end');
+    $late[2]->abort;
     $t->wait_gone(20, @pids);
     is(join(' ', logged('/ws'), logged('/echo')), join(' ', (101) x 43),
        'a line for each');

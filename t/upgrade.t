@@ -17,7 +17,7 @@ my ($nginx) = grep { -x } map { "$_/nginx" } split(/:/, $ENV{PATH}),
 
 my $broker = Test::Fanout::Broker->new(prices => 2);
 
-for my $workers (workers()) {
+for my $workers (few_workers()) {
     my $t = Test::Fanout->new(<<'EOC', brokers => $broker->servers,
 events {}
 

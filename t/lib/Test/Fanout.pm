@@ -50,7 +50,7 @@ use Test::Fanout::WebSocket;
 *PATIENCE = \$Test::Fanout::Process::PATIENCE;
 our $PATIENCE;
 
-our @EXPORT = qw(wait_for in_time workers flavor util free_port);
+our @EXPORT = qw(wait_for in_time workers few_workers flavor util free_port);
 
 my $owner = $$;
 my $json = JSON::PP->new->utf8;
@@ -76,6 +76,15 @@ sub util { setting('FANOUT_BUILD') . "/util/$_[0]" }
 
 # the numbers of workers to test with
 sub workers { split ' ', $ENV{FANOUT_WORKERS} || '1 2 4' }
+
+
+# those that a long test takes of them: the fewest and the most, and the one
+# between with the sanitizers
+sub few_workers {
+    my @n = sort { $a <=> $b } workers();
+
+    return flavor() eq 'asan' ? $n[@n / 2] : @n > 2 ? @n[0, -1] : @n;
+}
 
 
 # a port below those that the kernel gives to clients, held by a lock
