@@ -100,7 +100,7 @@ sub told {
 }
 
 
-for my $workers (workers()) {
+for my $workers (few_workers()) {
 
     # worker_shutdown_timeout, after a reload and after a quit
 

@@ -135,7 +135,7 @@ sub good {
 }
 
 
-for my $workers (workers()) {
+for my $workers (few_workers()) {
     my $t = Test::Fanout->new("events {}\nhttp {\n}\n", workers => $workers,
                               name => "nginx of $workers");
 

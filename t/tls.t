@@ -72,7 +72,7 @@ sub memory {
 }
 
 
-for my $workers (workers()) {
+for my $workers (few_workers()) {
     my $t = Test::Fanout->new("events {}\nhttp {\n}\n", workers => $workers,
                               name => "nginx of $workers",
                               brokers => $broker->servers);

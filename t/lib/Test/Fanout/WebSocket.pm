@@ -17,6 +17,9 @@ use constant {
 
 our $TIMEOUT = 30;
 
+# of all TLS clients: to make one reads the system's certificates
+my $tls;
+
 
 # connect to a port, speak no HTTP yet
 #
@@ -54,7 +57,9 @@ sub open {
     if ($o{ssl}) {
         require IO::Socket::SSL;
 
-        IO::Socket::SSL->start_SSL($socket, SSL_verify_mode => 0)
+        $tls ||= IO::Socket::SSL::SSL_Context->new(SSL_verify_mode => 0);
+
+        IO::Socket::SSL->start_SSL($socket, SSL_reuse_ctx => $tls)
             or die "TLS: " . IO::Socket::SSL::errstr() . "\n";
     }
 
