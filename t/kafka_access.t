@@ -141,6 +141,5 @@ unlike($t->read_file('error.log') . $t->get('/status')->{body},
 
 $_->close for $mine, $other;
 $t->stop;
-$kafka->stop;
 
 done_testing();

@@ -267,6 +267,5 @@ for my $topic (sort keys %codec) {
 }
 
 $t->stop;
-$kafka->stop;
 
 done_testing();
