@@ -14,8 +14,9 @@ use Test::Fanout::Status;
 my $conf = <<'EOC';
 events {}
 http {
-    fanout_zone  main 16m;
-    fanout_kafka main {
+    fanout_zone   main 16m;
+    fanout_linger 300ms;
+    fanout_kafka  main {
         bootstrap.servers %%BROKERS%%;
         topic.metadata.refresh.interval.ms 500;
     }
