@@ -265,7 +265,7 @@ sub large {
 }
 
 
-for (workers()) {
+for (few_workers()) {
     $workers = $_;
 
     subtest "gap, $workers workers" => sub { stalled('gap') };

@@ -16,7 +16,7 @@ my $conf = <<'EOC';
 events { worker_connections 8192; }
 http {
     fanout_zone   main 32m;
-    fanout_linger 500ms;
+    fanout_linger 200ms;
     fanout_kafka  main { bootstrap.servers %%BROKERS%%; }
     server {
         listen 127.0.0.1:%%PORT_1%% backlog=8192 reuseport;
@@ -269,7 +269,7 @@ sub storm {
 }
 
 
-for my $workers (workers()) {
+for my $workers (few_workers()) {
     subtest "counters, $workers workers" => sub { counters($workers) };
     subtest "latency, $workers workers" => sub { latency($workers) };
     subtest "a storm, $workers workers" => sub { storm($workers) };
