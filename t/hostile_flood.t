@@ -67,7 +67,7 @@ sub fill_up {
 }
 
 
-for my $workers (fewest_and_most()) {
+for my $workers (few_workers()) {
     my $h = Test::Fanout::Hostile->new(workers => $workers,
                                        name => "nginx of $workers");
     my $t = $h->t;
