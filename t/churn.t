@@ -219,7 +219,7 @@ sub churn {
 }
 
 
-for my $workers (workers()) {
+for my $workers (few_workers()) {
     subtest "$cycles sessions, $workers workers" => sub { churn($workers) };
 }
 
