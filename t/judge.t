@@ -80,6 +80,14 @@ is_judged('a gap of another worker', 'missed',
 is_judged('more than the gap', 'missed',
           [{ %missed, uncounted => 1, to => 6 }]);
 
+is_judged('skipped by who is slow', '',
+          [{ %missed, group => 'slow', uncounted => 1, from => 5, to => 6 },
+           { %missed, group => 'slow', uncounted => 1 }]);
+
+is_judged('with another notice', 'missed',
+          [{ %missed, group => 'slow', uncounted => 1, from => 5, to => 6 },
+           { %missed, group => 'slow', uncounted => 1, gaps => 2 }]);
+
 is_judged('a gap in no log', 'missed', [{ %missed, uncounted => 1 }],
           error_log => '');
 

@@ -212,7 +212,11 @@ sub owns {
 sub killed {
     my ($self, $pid, $signal) = @_;
 
-    $self->{killed}{$pid} = $signal;
+    # another signal may meet it while it reports the first one
+
+    $self->{killed}{$pid} = $signal
+        if ($self->{killed}{$pid} // '') ne 'SEGV';
+
     $self->{t}->expect(qr/ process $pid exited on signal (?:9|11)\b/,
                        qr/ was locked by $pid\b/);
 

@@ -13,7 +13,9 @@ package Test::Fanout::Chaos::Judge;
 # A record that a session missed is excused if it had a notice between the
 # record before and the one after it (wswatch says "missed" only then), and
 # either the notices had counts and the sum is right, or its worker has
-# logged a gap that covers the partition and offset.
+# logged a gap that covers the partition and offset.  Who is slow (the group
+# of that name) may skip the notice of such a gap, too: then it is told once,
+# without a count, of the one and of the other.
 #
 # Sessions that live after "until" must have got the last record.
 #
@@ -36,7 +38,8 @@ sub new {
 
     my $self = bless {
         grace => 10, killed => {}, retired => {}, %o,
-        findings => [], excused => {}, ended => {}, gaps => {},
+        findings => [], bare => [], lapsed => {}, excused => {}, ended => {},
+        gaps => {},
         topics => {}, sessions => 0,
     }, $class;
 
@@ -57,7 +60,31 @@ sub new {
 }
 
 
-sub findings { @{ $_[0]{findings} } }
+sub findings {
+    my ($self) = @_;
+
+    # all reports are read
+
+    for my $bare (splice @{ $self->{bare} }) {
+        my ($r, @numbers) = @$bare;
+
+        if ($r->{group} eq 'slow' && $r->{uncounted}
+            && $self->{lapsed}{ notice($r) })
+        {
+            $self->{excused}{slow} += @numbers;
+            next;
+        }
+
+        $r->{missing} = ranges(@numbers);
+        $self->found('missed', 'no line of the log covers them', %$r);
+    }
+
+    return @{ $self->{findings} };
+}
+
+
+# the last notice that a session had had
+sub notice { join ' ', @{ $_[0] }{qw(group session life gaps)} }
 
 
 sub found {
@@ -169,8 +196,7 @@ sub missed {
 
     my @bare = $self->unexcused($r, $self->numbers($r)) or return;
 
-    $r->{missing} = ranges(@bare);
-    $self->found('missed', 'no line of the log covers them', %$r);
+    push @{ $self->{bare} }, [$r, @bare];
 }
 
 
@@ -188,6 +214,7 @@ sub unexcused {
 
         if ($logged && $r->{uncounted}) {
             $self->{excused}{lapse}++;
+            $self->{lapsed}{ notice($r) } = 1;
 
         } elsif ($r->{counted}) {
 
