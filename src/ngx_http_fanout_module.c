@@ -35,6 +35,7 @@ static char *ngx_http_fanout_ping(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_fanout_above_zero(ngx_conf_t *cf, void *post,
     void *data);
+static char *ngx_http_fanout_at_most(ngx_conf_t *cf, void *post, void *data);
 static ngx_int_t ngx_http_fanout_init_process(ngx_cycle_t *cycle);
 static void ngx_http_fanout_exit_process(ngx_cycle_t *cycle);
 
@@ -59,6 +60,13 @@ static ngx_conf_num_bounds_t  ngx_http_fanout_owners_bounds = {
 
 static ngx_conf_post_t  ngx_http_fanout_positive = {
     ngx_http_fanout_above_zero
+};
+
+
+#define NGX_HTTP_FANOUT_JOIN_MAX  60000    /* ms */
+
+static ngx_conf_post_t  ngx_http_fanout_minute = {
+    ngx_http_fanout_at_most
 };
 
 
@@ -105,6 +113,13 @@ static ngx_command_t  ngx_http_fanout_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_fanout_main_conf_t, stall),
       &ngx_http_fanout_positive },
+
+    { ngx_string("fanout_join"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_fanout_main_conf_t, join),
+      &ngx_http_fanout_minute },
 
     { ngx_string("fanout_websocket"),
       NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
@@ -630,6 +645,19 @@ ngx_http_fanout_above_zero(ngx_conf_t *cf, void *post, void *data)
 }
 
 
+static char *
+ngx_http_fanout_at_most(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t *mp = data;
+
+    if (*mp > NGX_HTTP_FANOUT_JOIN_MAX) {
+        return "must not be above 1m";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static void *
 ngx_http_fanout_create_main_conf(ngx_conf_t *cf)
 {
@@ -651,6 +679,7 @@ ngx_http_fanout_create_main_conf(ngx_conf_t *cf)
     fmcf->linger = NGX_CONF_UNSET_MSEC;
     fmcf->drain = NGX_CONF_UNSET_MSEC;
     fmcf->stall = NGX_CONF_UNSET_MSEC;
+    fmcf->join = NGX_CONF_UNSET_MSEC;
 
     return fmcf;
 }
@@ -665,6 +694,7 @@ ngx_http_fanout_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_msec_value(fmcf->linger, 10000);
     ngx_conf_init_msec_value(fmcf->drain, 0);
     ngx_conf_init_msec_value(fmcf->stall, 1000);
+    ngx_conf_init_msec_value(fmcf->join, 0);
 
     return NGX_CONF_OK;
 }

@@ -26,6 +26,7 @@ typedef struct {
     ngx_msec_t                       linger;
     ngx_msec_t                       drain;      /* 0: sessions may stay */
     ngx_msec_t                       stall;
+    ngx_msec_t                       join;
     ngx_uint_t                       used;       /* some location needs it */
 } ngx_http_fanout_main_conf_t;
 

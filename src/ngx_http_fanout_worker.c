@@ -206,6 +206,7 @@ ngx_http_fanout_worker_claim(ngx_cycle_t *cycle)
     }
 
     fo_hub_stall(w->hub, (unsigned) p->conf->stall);
+    fo_hub_join(w->hub, (unsigned) p->conf->join);
 
     return NGX_OK;
 }

@@ -109,12 +109,13 @@ accepted('#fanout_zone');
 for (['fanout_owners', [qw(1 4 16)], [qw(0 17 -1 x)]],
      map({ [$_, [qw(0 1 500ms 1h)], [qw(x -1 1q)]] }
          qw(fanout_linger fanout_drain)),
-     ['fanout_stall', [qw(1 500ms)], [qw(0 x -1)]])
+     ['fanout_stall', [qw(1 500ms)], [qw(0 x -1)]],
+     ['fanout_join', [qw(0 10ms 1m)], [qw(x -1 61s)]])
 {
     my ($directive, $good, $bad) = @$_;
 
     accepted("$directive $_;") for @$good;
-    refused("$directive $_; #!", qr/"$directive"|value must be/) for @$bad;
+    refused("$directive $_; #!", qr/"$directive"|must (?:not )?be/) for @$bad;
     refused("$directive 1;\n$directive 1; #!", qr/is duplicate/);
     refused(in_location("$directive 1; #!"), qr/is not allowed here/);
 }

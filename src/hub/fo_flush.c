@@ -11,6 +11,10 @@
  *
  * It never subscribes, unsubscribes or closes: it notes what is to be told,
  * and puts what has ended on hub->ended.
+ *
+ * With fanout_join a session that is sent nothing but records waits for that
+ * time in hub->joined, in the order in which they are due, unless it has much
+ * to send already or is to be told something.
  */
 
 
@@ -20,10 +24,14 @@
 #define FO_FLUSH_SENDS   1024      /* in a turn */
 #define FO_FLUSH_TIME    2000      /* us in a turn */
 #define FO_SEND_BYTES    (256 * 1024)
+#define FO_JOIN_BYTES    (32 * 1024)    /* of a feed: no more waiting */
 
 
+static void fo_sub_link(fo_sub_t *sub);
 static void fo_feed_missed(fo_queue_t *list, uint64_t frames, int counted);
 static void fo_feed_policy(fo_feed_t *feed);
+static void fo_session_join(fo_session_t *s, uint32_t now);
+static void fo_joined_ready(fo_hub_t *hub);
 static void fo_session_flush(fo_session_t *s);
 static unsigned fo_session_gather(fo_session_t *s, struct iovec *iov);
 static void fo_session_sent(fo_session_t *s, size_t n);
@@ -34,17 +42,28 @@ static void fo_session_stop(fo_session_t *s);
 void
 fo_sub_ready(fo_sub_t *sub)
 {
+    fo_sub_link(sub);
+    fo_session_ready(sub->session);
+}
+
+
+static void
+fo_sub_link(fo_sub_t *sub)
+{
     if (!fo_queue_linked(&sub->ready)) {
         fo_queue_append(&sub->session->ready, &sub->ready);
     }
-
-    fo_session_ready(sub->session);
 }
 
 
 void
 fo_session_ready(fo_session_t *s)
 {
+    if (s->joined) {
+        s->joined = 0;
+        fo_queue_remove(&s->queue);
+    }
+
     if (s->busy || fo_queue_linked(&s->queue)) {
         return;
     }
@@ -54,11 +73,63 @@ fo_session_ready(fo_session_t *s)
 }
 
 
+static void
+fo_session_join(fo_session_t *s, uint32_t now)
+{
+    if (s->busy || fo_queue_linked(&s->queue)) {
+        return;
+    }
+
+    s->joined = 1;
+    s->since = now;
+
+    fo_queue_append(&s->hub->joined, &s->queue);
+}
+
+
+uint64_t
+fo_joined_due(fo_hub_t *hub)
+{
+    uint32_t       age;
+    fo_session_t  *s;
+
+    if (fo_queue_empty(&hub->joined)) {
+        return UINT64_MAX;
+    }
+
+    s = fo_data(hub->joined.next, fo_session_t, queue);
+    age = (uint32_t) fo_hub_now(hub) - s->since;
+
+    return age < hub->join ? hub->join - age : 0;
+}
+
+
+static void
+fo_joined_ready(fo_hub_t *hub)
+{
+    uint32_t       now;
+    fo_session_t  *s;
+
+    now = (uint32_t) fo_hub_now(hub);
+
+    while (!fo_queue_empty(&hub->joined)) {
+        s = fo_data(hub->joined.next, fo_session_t, queue);
+
+        if (now - s->since < hub->join) {
+            break;
+        }
+
+        fo_session_ready(s);
+    }
+}
+
+
 /* phase 1 for one feed; also before somebody joins a dirty one */
 
 void
 fo_feed_distribute(fo_feed_t *feed)
 {
+    uint32_t     now;
     fo_hub_t    *hub;
     fo_sub_t    *sub;
     fo_queue_t  *q;
@@ -79,13 +150,24 @@ fo_feed_distribute(fo_feed_t *feed)
         return;
     }
 
+    now = hub->join ? (uint32_t) fo_hub_now(hub) : 0;
+
     for (q = feed->tail.next; q != &feed->tail; q = q->next) {
         sub = fo_data(q, fo_sub_t, in_feed);
 
         fo_feed_enter(&feed->log, &sub->pos);
 
-        if (sub->live) {
-            fo_sub_ready(sub);
+        if (!sub->live) {
+            continue;
+        }
+
+        fo_sub_link(sub);
+
+        if (hub->join) {
+            fo_session_join(sub->session, now);
+
+        } else {
+            fo_session_ready(sub->session);
         }
     }
 
@@ -110,7 +192,7 @@ fo_feed_missed(fo_queue_t *list, uint64_t frames, int counted)
 static void
 fo_feed_policy(fo_feed_t *feed)
 {
-    uint64_t       frames;
+    uint64_t       lag, frames;
     fo_hub_t      *hub;
     fo_sub_t      *sub;
     fo_queue_t    *q, *next;
@@ -123,7 +205,14 @@ fo_feed_policy(fo_feed_t *feed)
         sub = fo_data(q, fo_sub_t, in_feed);
         s = sub->session;
 
-        if (fo_feed_lag_bytes(&feed->log, &sub->pos) <= s->pending) {
+        lag = fo_feed_lag_bytes(&feed->log, &sub->pos);
+
+        if (lag <= s->pending) {
+
+            if (s->joined && lag >= FO_JOIN_BYTES) {
+                fo_session_ready(s);
+            }
+
             continue;
         }
 
@@ -171,6 +260,8 @@ fo_flush(fo_hub_t *hub)
     fo_session_t  *s;
 
     start = fo_hub_now(hub);
+
+    fo_joined_ready(hub);
 
     for (n = 1; !fo_queue_empty(&hub->ready); n++) {
         q = hub->ready.next;

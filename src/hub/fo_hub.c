@@ -63,6 +63,7 @@ fo_hub_create(const fo_alloc_t *a, const fo_hub_env_t *env, fo_zone_t *z,
 
     fo_queue_init(&hub->dirty);
     fo_queue_init(&hub->ready);
+    fo_queue_init(&hub->joined);
     fo_queue_init(&hub->noted);
     fo_queue_init(&hub->waiting);
     fo_queue_init(&hub->ended);
@@ -131,6 +132,13 @@ void
 fo_hub_stall(fo_hub_t *hub, unsigned ms)
 {
     hub->stall = (uint64_t) ms * 1000;
+}
+
+
+void
+fo_hub_join(fo_hub_t *hub, unsigned ms)
+{
+    hub->join = ms * 1000;
 }
 
 
@@ -314,6 +322,7 @@ fo_hub_finish(fo_hub_t *hub)
 
     if (!fo_queue_empty(&hub->noted) || !fo_queue_empty(&hub->moved)
         || !fo_queue_empty(&hub->dirty) || !fo_queue_empty(&hub->ready)
+        || fo_joined_due(hub) == 0
         || !fo_mask_empty(&hub->wake)
         || atomic_load_explicit(&hub->me->dirty, memory_order_relaxed))
     {
@@ -381,11 +390,17 @@ fo_hub_waiting(fo_hub_t *hub)
 unsigned
 fo_hub_due(fo_hub_t *hub)
 {
+    unsigned  ms;
+    uint64_t  us;
+
     if (hub->blocked || hub->hurry) {
         return FO_TICK_BLOCKED;
     }
 
-    return fo_queue_empty(&hub->waiting) ? FO_TICK_IDLE : FO_TICK_WAITING;
+    ms = fo_queue_empty(&hub->waiting) ? FO_TICK_IDLE : FO_TICK_WAITING;
+    us = fo_joined_due(hub);
+
+    return us < ms * 1000 ? (unsigned) us / 1000 + 1 : ms;
 }
 
 
@@ -397,6 +412,10 @@ fo_hub_tick(fo_hub_t *hub)
     now = fo_hub_now(hub);
 
     fo_sub_timeouts(hub, now);
+
+    if (fo_joined_due(hub) == 0) {
+        fo_hub_post(hub);
+    }
 
     if (hub->blocked) {
 

@@ -52,6 +52,9 @@ void fo_hub_destroy(fo_hub_t *hub);
 /* how long a worker may block a full ring: fanout_stall */
 void fo_hub_stall(fo_hub_t *hub, unsigned ms);
 
+/* how long a session waits for more records before a send: fanout_join */
+void fo_hub_join(fo_hub_t *hub, unsigned ms);
+
 fo_stats_t *fo_hub_stats(fo_hub_t *hub);
 
 
@@ -59,8 +62,8 @@ fo_stats_t *fo_hub_stats(fo_hub_t *hub);
  * Turns.  fo_hub_turn(): looks at marks and rings; 1 if it stopped at its
  * budget and wants to be called again in the next turn.  fo_hub_finish():
  * publishes, wakes and flushes; 1 likewise.  fo_hub_tick(): what time
- * brings; fo_hub_due(): in how many ms it must be called at the latest, to
- * be asked after each of the three.  fo_hub_waiting(): is there
+ * brings; fo_hub_due(): in how many ms (never 0) it must be called at the
+ * latest, to be asked after each of the three.  fo_hub_waiting(): is there
  * something that fo_hub_turn() would do?
  */
 int fo_hub_turn(fo_hub_t *hub);

@@ -46,6 +46,7 @@ struct fo_hub_s {
 
     fo_queue_t              dirty;        /* feeds with fresh frames */
     fo_queue_t              ready;        /* sessions to be sent to */
+    fo_queue_t              joined;       /* sessions that wait for more */
     fo_queue_t              noted;        /* subs with something to be told */
     fo_queue_t              waiting;      /* subs by deadline */
     fo_queue_t              ended;        /* sessions */
@@ -59,6 +60,7 @@ struct fo_hub_s {
     size_t                  copy_size;
 
     uint64_t                stall;        /* us */
+    uint32_t                join;         /* us that a session waits */
     uint64_t                stuck[FO_SLOTS];   /* cursor of each reader when
                                              it was last seen to move */
     uint64_t                since[FO_SLOTS];   /* us: when that was */

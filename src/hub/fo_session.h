@@ -63,7 +63,7 @@ struct fo_session_s {
     const fo_transport_ops_t  *ops;
     fo_queue_t                 subs;       /* all, by fo_sub_t.in_session */
     fo_queue_t                 ready;      /* with frames to send */
-    fo_queue_t                 queue;      /* in the hub's ready queue */
+    fo_queue_t                 queue;      /* in hub->ready or ->joined */
     fo_rest_t                  rest;       /* of a frame cut by a send */
     u_char                    *out;        /* control frames and replies */
     size_t                     out_pos;
@@ -73,11 +73,13 @@ struct fo_session_s {
     uint32_t                   nsubs;
     uint32_t                   subs_max;
     fo_pending_e               policy;
+    uint32_t                   since;      /* us, low bits: joined */
     unsigned                   busy:1;     /* waits for fo_session_writable */
     unsigned                   ending:1;   /* nothing but out is sent */
     unsigned                   broken:1;
     unsigned                   stopped:1;  /* ops->ended() is or was called */
     unsigned                   open:1;
+    unsigned                   joined:1;   /* it is in hub->joined */
 };
 
 

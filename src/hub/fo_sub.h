@@ -73,6 +73,7 @@ void fo_entry_gap(fo_entry_t *entry, const fo_event_t *ev);
 void fo_flush_feeds(fo_hub_t *hub);    /* phase 1 */
 int fo_flush(fo_hub_t *hub);           /* phase 2; 1: more in the next turn */
 void fo_feed_distribute(fo_feed_t *feed);
+uint64_t fo_joined_due(fo_hub_t *hub); /* us until one is, or UINT64_MAX */
 void fo_session_ready(fo_session_t *s);
 void fo_sub_ready(fo_sub_t *sub);
 

@@ -239,6 +239,93 @@ test_join(void **state)
 }
 
 
+/* fanout_join: a session waits for more, but not for ever, and not for much */
+
+static void
+test_waits(void **state)
+{
+    unsigned      i, writes;
+    w_hub_t      *h;
+    w_sub_t      *m[2];
+    w_session_t  *s;
+
+    begin();
+    h = &w.hubs[0];
+    fo_hub_join(h->hub, 10);
+
+    s = w_open(h);
+    m[0] = w_subscribe(s, 0, ORDERS, FO_FILTER_KEY, 1, 0);
+    m[1] = w_subscribe(s, 1, NEWS, FO_FILTER_ALL, 0, 0);
+    w_settle(0);
+    assert_true(m[0]->ready && m[1]->ready);
+
+    writes = (unsigned) h->zone.slots[h->slot].stats.value[FO_STAT_WRITES];
+
+    for (i = 0; i < 9; i++) {
+        w_produce(ORDERS, 1, 10);
+        w_produce(NEWS, 1, 10);
+        (void) w_go();
+        (void) w_go();
+        assert_int_equal(m[0]->got, 0);
+        assert_int_equal(fo_hub_due(h->hub), 11 - i);
+
+        w.now += 1000;
+        w_tick(h);
+    }
+
+    w.now += 999;
+    w_tick(h);
+    assert_int_equal(h->posted, 0);
+    w.now++;
+    w_tick(h);
+    (void) w_go();
+
+    assert_int_equal(m[0]->got, 9);
+    assert_int_equal(m[1]->got, 9);
+    assert_int_equal(h->zone.slots[h->slot].stats.value[FO_STAT_WRITES],
+                     writes + 1);
+
+    /* much at once */
+
+    w_produce(NEWS, 1, 10);
+    (void) w_go();
+
+    for (i = 0; i < 40; i++) {
+        w_produce(ORDERS, 1, 1000);
+    }
+
+    (void) w_go();
+    (void) w_go();
+    assert_true(m[0]->got >= 9 + 32);
+    assert_int_equal(m[1]->got, 10);
+    w_settle(20);
+
+    /* what is said goes at once, and what waits with it */
+
+    w_produce(NEWS, 1, 10);
+    (void) w_go();
+    (void) w_go();
+    assert_int_equal(m[1]->got, 10);
+    assert_int_equal(w_say(s, 30), FO_OK);
+    (void) w_go();
+    assert_int_equal(m[1]->got, 11);
+
+    /* gone while it waits, and here again */
+
+    w_produce(NEWS, 1, 10);
+    (void) w_go();
+    w_unsubscribe(m[1]);
+    m[1] = w_subscribe(s, 1, NEWS, FO_FILTER_ALL, 0, 0);
+    w_settle(20);
+    w_produce(NEWS, 1, 10);
+    w_settle(20);
+    assert_int_equal(m[1]->got, 1);
+
+    w_complete();
+    w_over();
+}
+
+
 /* unsubscribes when the n-th thing has happened, in each state */
 
 static void
@@ -758,6 +845,7 @@ main(void)
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_join),
+        cmocka_unit_test(test_waits),
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_partial),
         cmocka_unit_test(test_slow),

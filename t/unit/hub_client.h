@@ -430,6 +430,7 @@ w_born(w_hub_t *h)
     h->hub = fo_hub_create(&h->alloc, &env, &h->zone, h->slot);
     w_must(h->hub != NULL);
     w_must(fo_hub_source(h->hub, id, &w_source, h, w.linger) == 0);
+    fo_hub_join(h->hub, w.join);
 
     w.fail = fail;
     w.fail_at = fail_at;

@@ -449,6 +449,12 @@ run(uint64_t seed, const uint8_t *input, size_t len)
 
     w.topics[2].exists = (w_random(2) == 0);
 
+    w.join = (seed % 5 == 0) ? 1 + (unsigned) seed % 40 : 0;
+
+    for (i = 0; i < w.nhubs; i++) {
+        fo_hub_join(w.hubs[i].hub, w.join);
+    }
+
     for (i = 0; i < STEPS && (len == 0 || w.left); i++) {
         step();
     }

@@ -188,6 +188,7 @@ typedef struct {
     unsigned           broken;       /* one send of so many breaks */
     unsigned           at_once;      /* describe and start answer so */
     unsigned           linger;       /* ms */
+    unsigned           join;         /* ms */
     unsigned           calm;         /* no chance: sockets take all */
     unsigned           alerts;
     unsigned           trace;
