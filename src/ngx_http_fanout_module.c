@@ -177,6 +177,13 @@ static ngx_command_t  ngx_http_fanout_commands[] = {
       offsetof(ngx_http_fanout_loc_conf_t, handshake_timeout),
       &ngx_http_fanout_positive },
 
+    { ngx_string("fanout_detach"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_fanout_loc_conf_t, detach),
+      NULL },
+
     { ngx_string("fanout_frame_max"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,
@@ -722,6 +729,7 @@ ngx_http_fanout_create_loc_conf(ngx_conf_t *cf)
     flcf->pending = NGX_CONF_UNSET_SIZE;
     flcf->frame_max = NGX_CONF_UNSET_SIZE;
     flcf->handshake_timeout = NGX_CONF_UNSET_MSEC;
+    flcf->detach = NGX_CONF_UNSET;
     flcf->ping_interval = NGX_CONF_UNSET_MSEC;
     flcf->ping_timeout = NGX_CONF_UNSET_MSEC;
 
@@ -751,6 +759,7 @@ ngx_http_fanout_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->frame_max, prev->frame_max, 64 * 1024);
     ngx_conf_merge_msec_value(conf->handshake_timeout,
                               prev->handshake_timeout, 10000);
+    ngx_conf_merge_value(conf->detach, prev->detach, 0);
     ngx_conf_merge_msec_value(conf->ping_interval, prev->ping_interval,
                               25000);
     ngx_conf_merge_msec_value(conf->ping_timeout, prev->ping_timeout, 10000);

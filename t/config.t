@@ -99,16 +99,14 @@ refused($_->[0], $_->[1]) for
     ["server { fanout_zone main 16m; #!\n}", qr/is not allowed here/];
 
 my (undef, $out) = tried('fanout_zone main 64k;');
-my ($least) = $out =~ /needs at least (\d+k)/;
-accepted("fanout_zone main $least;");
+accepted('fanout_zone main ' . ($out =~ /needs at least (\d+k)/)[0] . ';');
 refused("#fanout_zone\n$echo", qr/no "fanout_zone name size;" in "http"/);
 accepted('#fanout_zone');
 
 # numbers of http
 
 for (['fanout_owners', [qw(1 4 16)], [qw(0 17 -1 x)]],
-     map({ [$_, [qw(0 1 500ms 1h)], [qw(x -1 1q)]] }
-         qw(fanout_linger fanout_drain)),
+     map({ [$_, [qw(0 1 1h)], [qw(x -1 1q)]] } qw(fanout_linger fanout_drain)),
      ['fanout_stall', [qw(1 500ms)], [qw(0 x -1)]],
      ['fanout_join', [qw(0 10ms 1m)], [qw(x -1 61s)]])
 {
@@ -123,6 +121,7 @@ for (['fanout_owners', [qw(1 4 16)], [qw(0 17 -1 x)]],
 # sizes and times of a location
 
 for (['fanout_frame_max', ['1', '64k', '2m'], ['0', 'x', '1q']],
+     ['fanout_detach', ['on', 'off'], ['1', 'on off']],
      ['fanout_handshake_timeout', ['1ms', '10'], ['0', 'x', '-1']],
      ['fanout_ping', ['1s 1s', '25 10'],
                      ['1', '0 1', '1 0', 'x 1', '1 x', '1 1 1']],

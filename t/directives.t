@@ -37,11 +37,12 @@ while ($table =~ /ngx_string\("(\w+)"\),\s*([\w|\s]+),/g) {
     my @where = map { $_->[0] } grep { $flag{"NGX_HTTP_$_->[1]_CONF"} }
                 (['http', 'MAIN'], ['server', 'SRV'], ['location', 'LOC']);
 
-    my ($args) = $flags =~ /NGX_CONF_(TAKE\d+|NOARGS|ANY|[12]MORE)/;
+    my ($args) = $flags =~ /NGX_CONF_(TAKE\d+|NOARGS|ANY|FLAG|[12]MORE)/;
 
     $source{$name} = {
         context => join(', ', @where), block => !!$flag{NGX_CONF_BLOCK},
         args => $args eq 'NOARGS' ? '0..0' : $args eq 'ANY' ? '0..'
+                : $args eq 'FLAG' ? '1..1'
                 : $args =~ /^(\d)MORE$/ ? "$1.."
                 : $args =~ /^TAKE(\d)(\d?)$/ ? "$1.." . ($2 || $1) : '?',
     };

@@ -43,6 +43,7 @@ typedef struct {
     size_t                      pending;
     ngx_uint_t                  policy;        /* fo_pending_e */
     size_t                      frame_max;
+    ngx_flag_t                  detach;
     ngx_msec_t                  handshake_timeout;
     ngx_msec_t                  ping_interval;
     ngx_msec_t                  ping_timeout;

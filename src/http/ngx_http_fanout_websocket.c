@@ -4,7 +4,8 @@
  * hub.
  *
  * The request is kept as long as the session lives, so that limit_conn,
- * variables and the access log at the end are exact.  All receiving goes
+ * variables and the access log at the end are exact, unless fanout_detach
+ * gives it back (ngx_http_fanout_ws_detach.c).  All receiving goes
  * through one buffer of the worker; a session keeps only the bytes of an
  * unfinished message.
  */
@@ -19,7 +20,6 @@
 
 static ngx_int_t ngx_http_fanout_ws_start(ngx_http_fanout_ws_t *ws);
 static ngx_int_t ngx_http_fanout_ws_fixed(ngx_http_fanout_ws_t *ws);
-static void ngx_http_fanout_ws_cleanup(void *data);
 static void ngx_http_fanout_ws_read_handler(ngx_http_request_t *r);
 static void ngx_http_fanout_ws_write_handler(ngx_http_request_t *r);
 static void ngx_http_fanout_ws_timeout(ngx_http_fanout_ws_t *ws);
@@ -28,8 +28,6 @@ static void ngx_http_fanout_ws_end(ngx_http_fanout_ws_t *ws);
 static void ngx_http_fanout_ws_leave(ngx_http_fanout_client_t *client);
 static void ngx_http_fanout_ws_last(ngx_http_fanout_ws_t *ws);
 static void ngx_http_fanout_ws_going(ngx_http_fanout_ws_t *ws);
-static void ngx_http_fanout_ws_finalize(ngx_http_fanout_ws_t *ws,
-    ngx_int_t rc);
 static void ngx_http_fanout_ws_event(fo_session_t *s, fo_sub_t *sub,
     const fo_event_t *ev);
 static void ngx_http_fanout_ws_ended(fo_session_t *s, unsigned broken);
@@ -72,13 +70,17 @@ ngx_http_fanout_websocket_handler(ngx_http_request_t *r)
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_fanout_module);
 
-    ws = ngx_pcalloc(r->pool, sizeof(ngx_http_fanout_ws_t));
-    if (ws == NULL) {
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
+    /* a session that lives longer than the request owns itself */
+
+    ws = conf->detach ? ngx_calloc(sizeof(ngx_http_fanout_ws_t),
+                                   r->connection->log)
+                      : ngx_pcalloc(r->pool, sizeof(ngx_http_fanout_ws_t));
+    if (ws == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -87,6 +89,11 @@ ngx_http_fanout_websocket_handler(ngx_http_request_t *r)
     ws->dialect = dialect;
 
     if (ngx_http_fanout_accept(r, dialect, named, &key) != NGX_OK) {
+
+        if (conf->detach) {
+            ngx_free(ws);
+        }
+
         return NGX_ERROR;
     }
 
@@ -181,6 +188,8 @@ ngx_http_fanout_ws_start(ngx_http_fanout_ws_t *ws)
         return NGX_ERROR;
     }
 
+    ngx_http_fanout_ws_detach(ws);
+
     return NGX_OK;
 }
 
@@ -225,9 +234,10 @@ ngx_http_fanout_ws_fixed(ngx_http_fanout_ws_t *ws)
 }
 
 
-/* the request is about to be freed, whoever ended it */
+/* the request is about to be freed, whoever ended it; or the connection of a
+   client that has none any more */
 
-static void
+void
 ngx_http_fanout_ws_cleanup(void *data)
 {
     ngx_http_fanout_ws_t  *ws = data;
@@ -246,26 +256,53 @@ ngx_http_fanout_ws_cleanup(void *data)
     }
 
     fo_session_close(&ws->session);
+
+    if (ws->conf->detach) {
+        ngx_free(ws);
+    }
 }
 
 
 static void
 ngx_http_fanout_ws_read_handler(ngx_http_request_t *r)
 {
-    ssize_t                n;
-    ngx_uint_t             i;
-    ngx_event_t           *rev;
-    ngx_connection_t      *c;
     ngx_http_fanout_ws_t  *ws;
-
-    c = r->connection;
-    rev = c->read;
 
     ws = ngx_http_get_module_ctx(r, ngx_http_fanout_module);
 
-    if (ws == NULL || ws->done) {
+    if (ws) {
+        ngx_http_fanout_ws_read(ws);
+    }
+}
+
+
+static void
+ngx_http_fanout_ws_write_handler(ngx_http_request_t *r)
+{
+    ngx_http_fanout_ws_t  *ws;
+
+    ws = ngx_http_get_module_ctx(r, ngx_http_fanout_module);
+
+    if (ws) {
+        ngx_http_fanout_ws_write(ws);
+    }
+}
+
+
+void
+ngx_http_fanout_ws_read(ngx_http_fanout_ws_t *ws)
+{
+    ssize_t            n;
+    ngx_uint_t         i;
+    ngx_event_t       *rev;
+    ngx_connection_t  *c;
+
+    if (ws->done) {
         return;
     }
+
+    c = ws->client.connection;
+    rev = c->read;
 
     if (c->error) {
         ngx_http_fanout_ws_finalize(ws, NGX_HTTP_CLIENT_CLOSED_REQUEST);
@@ -330,33 +367,35 @@ ngx_http_fanout_ws_read_handler(ngx_http_request_t *r)
 
     if (ngx_handle_read_event(rev, 0) != NGX_OK) {
         ngx_http_fanout_ws_finalize(ws, NGX_ERROR);
+        return;
     }
+
+    ngx_http_fanout_ws_detach(ws);
 }
 
 
-static void
-ngx_http_fanout_ws_write_handler(ngx_http_request_t *r)
+void
+ngx_http_fanout_ws_write(ngx_http_fanout_ws_t *ws)
 {
-    ngx_event_t           *wev;
-    ngx_chain_t           *rest;
-    ngx_connection_t      *c;
-    ngx_http_fanout_ws_t  *ws;
+    ngx_event_t         *wev;
+    ngx_chain_t         *rest;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
 
-    c = r->connection;
-    wev = c->write;
-
-    ws = ngx_http_get_module_ctx(r, ngx_http_fanout_module);
-
-    if (ws == NULL || ws->done) {
+    if (ws->done) {
         return;
     }
+
+    c = ws->client.connection;
+    r = ws->request;
+    wev = c->write;
 
     if (c->error) {
         ngx_http_fanout_ws_finalize(ws, NGX_HTTP_CLIENT_CLOSED_REQUEST);
         return;
     }
 
-    if (r->out) {
+    if (r && r->out) {
 
         /* the rest of the 101 */
 
@@ -375,7 +414,7 @@ ngx_http_fanout_ws_write_handler(ngx_http_request_t *r)
         }
     }
 
-    if (r->out || c->buffered) {
+    if ((r && r->out) || c->buffered) {
         if (ngx_handle_write_event(wev, 0) != NGX_OK) {
             ngx_http_fanout_ws_finalize(ws, NGX_ERROR);
         }
@@ -388,6 +427,8 @@ ngx_http_fanout_ws_write_handler(ngx_http_request_t *r)
         ngx_ssl_free_buffer(c);
     }
 #endif
+
+    ngx_http_fanout_ws_detach(ws);
 
     fo_session_writable(&ws->session);
 }
@@ -405,7 +446,7 @@ ngx_http_fanout_ws_timeout(ngx_http_fanout_ws_t *ws)
     ngx_msec_t         quiet;
     ngx_event_t       *rev;
 
-    rev = ws->request->connection->read;
+    rev = ws->client.connection->read;
 
     if (ws->closing) {
         ngx_http_fanout_ws_finalize(ws, NGX_HTTP_CLIENT_CLOSED_REQUEST);
@@ -425,7 +466,7 @@ ngx_http_fanout_ws_timeout(ngx_http_fanout_ws_t *ws)
     }
 
     if (ws->pinged) {
-        ngx_log_error(NGX_LOG_INFO, ws->request->connection->log, 0,
+        ngx_log_error(NGX_LOG_INFO, ws->client.connection->log, 0,
                       "websocket client does not answer a ping");
         ngx_http_fanout_ws_finalize(ws, NGX_HTTP_CLIENT_CLOSED_REQUEST);
         return;
@@ -449,7 +490,7 @@ ngx_http_fanout_ws_alive(ngx_http_fanout_ws_t *ws)
 
     if (ws->pinged) {
         ws->pinged = 0;
-        ngx_add_timer(ws->request->connection->read,
+        ngx_add_timer(ws->client.connection->read,
                       ws->conf->ping_interval);
     }
 }
@@ -573,7 +614,7 @@ ngx_http_fanout_ws_end(ngx_http_fanout_ws_t *ws)
     fo_session_end(&ws->session);
 
     ws->pinged = 0;
-    ngx_add_timer(ws->request->connection->read, NGX_HTTP_FANOUT_LAST);
+    ngx_add_timer(ws->client.connection->read, NGX_HTTP_FANOUT_LAST);
 }
 
 
@@ -602,7 +643,7 @@ ngx_http_fanout_ws_going(ngx_http_fanout_ws_t *ws)
 {
     fo_stat_put(&fo_hub_stats(ws->session.hub)->error[FO_ERR_GOING_AWAY], 1);
 
-    ngx_log_error(NGX_LOG_INFO, ws->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_INFO, ws->client.connection->log, 0,
                   "websocket is closed, this worker leaves");
 }
 
@@ -657,30 +698,35 @@ ngx_http_fanout_ws_last(ngx_http_fanout_ws_t *ws)
 }
 
 
-static void
+void
 ngx_http_fanout_ws_finalize(ngx_http_fanout_ws_t *ws, ngx_int_t rc)
 {
-    ngx_http_request_t  *r;
+    ngx_connection_t  *c;
 
     if (ws->done) {
         return;
     }
 
     ws->done = 1;
-    r = ws->request;
+    c = ws->client.connection;
 
     fo_session_close(&ws->session);
     ngx_http_fanout_client_remove(&ws->client);
 
-    if (r->connection->read->timer_set) {
-        ngx_del_timer(r->connection->read);
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
     }
 
-    if (r->connection->write->timer_set) {
-        ngx_del_timer(r->connection->write);
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
     }
 
-    ngx_http_finalize_request(r, rc);
+    if (ws->request) {
+        ngx_http_finalize_request(ws->request, rc);
+
+    } else {
+        ngx_http_fanout_ws_gone(ws, rc);
+    }
 }
 
 
@@ -701,7 +747,7 @@ ngx_http_fanout_ws_event(fo_session_t *s, fo_sub_t *sub,
     }
 
     if (ev->type == FO_EVENT_ERROR || ev->type == FO_EVENT_END) {
-        ngx_log_error(NGX_LOG_INFO, ws->request->connection->log, 0,
+        ngx_log_error(NGX_LOG_INFO, ws->client.connection->log, 0,
                       "websocket subscription ends: %s",
                       fo_error(ev->error)->name);
         ws->closing = 1;
@@ -724,21 +770,27 @@ ngx_http_fanout_ws_event(fo_session_t *s, fo_sub_t *sub,
 static void
 ngx_http_fanout_ws_ended(fo_session_t *s, unsigned broken)
 {
+    ngx_int_t              rc;
     ngx_connection_t      *c;
+    ngx_http_request_t    *r;
     ngx_http_fanout_ws_t  *ws;
 
     ws = (ngx_http_fanout_ws_t *) s;
-    c = ws->request->connection;
+    c = ws->client.connection;
+    r = ws->request;
 
-    if (broken) {
-        ngx_http_fanout_ws_finalize(ws, NGX_HTTP_CLIENT_CLOSED_REQUEST);
+    rc = broken ? NGX_HTTP_CLIENT_CLOSED_REQUEST : NGX_OK;
 
-    } else {
-        ws->request->lingering_close = 1;
-        ngx_http_fanout_ws_finalize(ws, NGX_OK);
+    if (r && !broken) {
+        r->lingering_close = 1;
     }
 
-    /* this is no event handler of the request, which would do it */
+    ngx_http_fanout_ws_finalize(ws, rc);
 
-    ngx_http_run_posted_requests(c);
+    if (r) {
+
+        /* this is no event handler of the request, which would do it */
+
+        ngx_http_run_posted_requests(c);
+    }
 }

@@ -21,7 +21,7 @@
 typedef struct {
     fo_session_t                 session;    /* must be first */
     ngx_http_fanout_client_t     client;
-    ngx_http_request_t          *request;
+    ngx_http_request_t          *request;    /* NULL: given back */
     ngx_http_fanout_loc_conf_t  *conf;
     const fo_dialect_t          *dialect;
     fo_ws_parser_t               parser;
@@ -35,7 +35,8 @@ typedef struct {
     unsigned                     failed:1;   /* no memory */
     unsigned                     closing:1;  /* Close was said */
     unsigned                     closed:1;   /* the peer's Close or end came */
-    unsigned                     done:1;     /* the request is finalized */
+    unsigned                     done:1;     /* finalized */
+    unsigned                     detaching:1;
 } ngx_http_fanout_ws_t;
 
 
@@ -62,6 +63,22 @@ void ngx_http_fanout_ws_close(ngx_http_fanout_ws_t *ws,
 
 /* the peer gave a sign of life */
 void ngx_http_fanout_ws_alive(ngx_http_fanout_ws_t *ws);
+
+/* its connection can be read from, or is at its end; or written to */
+void ngx_http_fanout_ws_read(ngx_http_fanout_ws_t *ws);
+void ngx_http_fanout_ws_write(ngx_http_fanout_ws_t *ws);
+
+/* ends the session; "ws" may be gone when it returns */
+void ngx_http_fanout_ws_finalize(ngx_http_fanout_ws_t *ws, ngx_int_t rc);
+
+/* last words if c->close is set, and all memory but the connection's */
+void ngx_http_fanout_ws_cleanup(void *data);
+
+/* fanout_detach: gives the request back soon, if it is needed no more */
+void ngx_http_fanout_ws_detach(ngx_http_fanout_ws_t *ws);
+
+/* the end of a session without request: rc as for a request */
+void ngx_http_fanout_ws_gone(ngx_http_fanout_ws_t *ws, ngx_int_t rc);
 
 /* of fo_transport_ops_t */
 ssize_t ngx_http_fanout_ws_send(fo_session_t *s,

@@ -63,7 +63,7 @@ ngx_http_fanout_ws_input(ngx_http_fanout_ws_t *ws, u_char *p, u_char *last)
             return;
 
         default: /* FO_WS_EV_ERROR */
-            ngx_log_error(NGX_LOG_INFO, ws->request->connection->log, 0,
+            ngx_log_error(NGX_LOG_INFO, ws->client.connection->log, 0,
                           "bad websocket frame: %s", ev.reason);
             ws->closed = 1;
             ngx_http_fanout_ws_close(ws, ev.code, ev.reason);
@@ -134,7 +134,7 @@ ngx_http_fanout_ws_keep(ngx_http_fanout_ws_t *ws, fo_ws_event_t *ev)
             size *= 2;
         }
 
-        p = ngx_alloc(size, ws->request->connection->log);
+        p = ngx_alloc(size, ws->client.connection->log);
         if (p == NULL) {
             return NGX_ERROR;
         }
@@ -185,7 +185,7 @@ ngx_http_fanout_ws_command(ngx_http_fanout_ws_t *ws, fo_str_t *msg)
     fo_command_t       cmd;
     ngx_connection_t  *c;
 
-    c = ws->request->connection;
+    c = ws->client.connection;
 
     buf = NULL;
 

@@ -23,19 +23,18 @@ ngx_http_fanout_ws_send(fo_session_t *s, const struct iovec *iov,
 {
     ssize_t                rc;
     ngx_connection_t      *c;
-    ngx_http_request_t    *r;
     ngx_http_fanout_ws_t  *ws;
 
     ws = (ngx_http_fanout_ws_t *) s;
-    r = ws->request;
-    c = r->connection;
+    c = ws->client.connection;
 
     if (c->error) {
         return FO_ERROR;
     }
 
-    if (r->out || c->buffered || !c->write->ready) {
-
+    if ((ws->request && ws->request->out) || c->buffered
+        || !c->write->ready)
+    {
         /* the 101, or what TLS holds, goes first */
 
         rc = 0;
@@ -77,7 +76,7 @@ ngx_http_fanout_ws_progress(ngx_http_fanout_ws_t *ws)
 {
     ngx_event_t  *rev;
 
-    rev = ws->request->connection->read;
+    rev = ws->client.connection->read;
 
     if (ws->held) {
         ws->held = 0;

@@ -214,7 +214,8 @@ sub configure {
 
     $head .= "env $_;\n" for qw(LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS);
 
-    my $http = "    access_log %%TESTDIR%%/access.log;\n";
+    my $http = "    access_log %%TESTDIR%%/access.log;\n"
+               . ($ENV{FANOUT_HTTP} // '') . "\n";
 
     for (qw(client_body proxy fastcgi uwsgi scgi)) {
         $http .= "    ${_}_temp_path %%TESTDIR%%/tmp/$_;\n";
