@@ -7,10 +7,10 @@
  *
  * A header is judged byte by byte, so an error is found at the same byte
  * however the input is cut, and nothing waits for bytes that can't mend it.
- * A piece of a message is handed out where it lies in the input.  The
- * payload of a control frame is gathered in buf, since it is only of use as
- * a whole; it has to be there and not in the message's buffer, because it
- * may come between two fragments of a message.
+ * A piece of a message is handed out where it lies in the input, and so is
+ * the payload of a control frame, which is only of use as a whole: if it is
+ * cut, it is gathered in a buffer of its own, because it may come between two
+ * fragments of a message.
  */
 
 
@@ -241,7 +241,7 @@ fo_ws_parse_first(fo_ws_parser_t *ws, unsigned ch, fo_ws_event_t *ev)
                                "new message inside a message");
         }
 
-        ws->type = opcode;
+        ws->type = (uint8_t) opcode;
         ws->message = 0;
         ws->fresh = 1;
         fo_utf8_init(&ws->utf8);
@@ -265,8 +265,8 @@ fo_ws_parse_first(fo_ws_parser_t *ws, unsigned ch, fo_ws_event_t *ev)
         return fo_ws_error(ev, FO_WS_PROTOCOL, "unknown opcode");
     }
 
-    ws->opcode = opcode;
-    ws->fin = fin;
+    ws->opcode = (uint8_t) opcode;
+    ws->fin = (uint8_t) fin;
     ws->state = FO_WS_ST_SECOND;
 
     return FO_OK;
@@ -432,10 +432,19 @@ fo_ws_parse_control(fo_ws_parser_t *ws, u_char **p, u_char *last,
 
     n = (size_t) fo_min(ws->left, (uint64_t) (last - *p));
 
-    memcpy(ws->buf + ws->used, *p, n);
+    if (ws->used == 0 && n == ws->left) {
+        ev->data.data = *p;
+
+    } else if (ws->control) {
+        memcpy(ws->control + ws->used, *p, n);
+        ev->data.data = ws->control;
+
+    } else {
+        return n ? FO_WS_EV_ROOM : FO_WS_EV_NONE;
+    }
 
     *p += n;
-    ws->used += (unsigned) n;
+    ws->used += (uint8_t) n;
     ws->left -= n;
 
     if (ws->left) {
@@ -444,11 +453,10 @@ fo_ws_parse_control(fo_ws_parser_t *ws, u_char **p, u_char *last,
 
     ws->state = FO_WS_ST_FIRST;
 
-    fo_ws_unmask(ws, ws->buf, ws->used);
-
     ev->opcode = ws->opcode;
-    ev->data.data = ws->buf;
     ev->data.len = ws->used;
+
+    fo_ws_unmask(ws, ev->data.data, ev->data.len);
 
     switch (ws->opcode) {
 
@@ -471,12 +479,12 @@ fo_ws_parse_close(fo_ws_parser_t *ws, fo_ws_event_t *ev)
 
     /* RFC 6455, 7.1.5: without a body the code is 1005 */
 
-    if (ws->used == 0) {
+    if (ev->data.len == 0) {
         ev->code = FO_WS_NO_STATUS;
         return FO_WS_EV_CLOSE;
     }
 
-    ev->code = (unsigned) ws->buf[0] << 8 | ws->buf[1];
+    ev->code = (unsigned) ev->data.data[0] << 8 | ev->data.data[1];
 
     if (!fo_ws_close_code_valid(ev->code)) {
         fo_ws_error(ev, FO_WS_PROTOCOL, "bad close code");
@@ -514,7 +522,7 @@ fo_ws_unmask(fo_ws_parser_t *ws, u_char *p, size_t len)
         key[i] = ws->mask[(ws->mask_pos + i) & 3];
     }
 
-    ws->mask_pos = (ws->mask_pos + (len & 3)) & 3;
+    ws->mask_pos = (uint8_t) ((ws->mask_pos + (len & 3)) & 3);
 
     memcpy(&mask, key, 8);
 

@@ -57,7 +57,8 @@ size_t fo_ws_close(u_char *p, unsigned code, const fo_str_t *reason);
 /*
  * Parsing.  The parser unmasks in place and hands out pieces: whoever holds
  * the connection joins them if it wants whole messages.  It keeps no bytes
- * but those of an unfinished header or control frame.
+ * of payload; those of a control frame that is cut go into a buffer that the
+ * caller lends for as long.
  */
 
 typedef enum {
@@ -66,6 +67,9 @@ typedef enum {
     FO_WS_EV_PING,         /* data: the payload */
     FO_WS_EV_PONG,
     FO_WS_EV_CLOSE,        /* code (1005 if none was given), data: reason */
+    FO_WS_EV_ROOM,         /* a control frame is cut: set ws->control to
+                              FO_WS_CONTROL_MAX bytes, and call again; they
+                              are free again after the frame's event */
     FO_WS_EV_ERROR         /* code: what to close with; reason: why */
 } fo_ws_event_e;
 
@@ -76,8 +80,8 @@ typedef struct {
     unsigned        fin;       /* DATA: the message ends with this piece */
     unsigned        first;     /* DATA: the message begins with this piece */
     unsigned        code;
-    fo_str_t        data;      /* in the input, or in the parser's buffer;
-                                  valid until the next call */
+    fo_str_t        data;      /* in the input, or in ws->control; valid
+                                  until the next call */
     const char     *reason;    /* ERROR: a static text */
 } fo_ws_event_t;
 
@@ -87,17 +91,17 @@ typedef struct {
     uint64_t        message;   /* bytes of this message so far, with the
                                   announced length of the current frame */
     uint64_t        left;      /* payload bytes of this frame to come */
+    u_char         *control;   /* the caller's, or NULL */
     fo_utf8_t       utf8;
-    unsigned        state;
-    unsigned        opcode;    /* of the current frame */
-    unsigned        type;      /* of the message in progress, 0: none */
-    unsigned        fin;
-    unsigned        fresh;     /* no piece of this message handed out yet */
-    unsigned        mask_pos;  /* 0 to 3 */
-    unsigned        need;      /* bytes of length or mask key to come */
-    unsigned        used;      /* bytes in buf */
     u_char          mask[4];
-    u_char          buf[FO_WS_CONTROL_MAX];      /* control payload */
+    uint8_t         state;
+    uint8_t         opcode;    /* of the current frame */
+    uint8_t         type;      /* of the message in progress, 0: none */
+    uint8_t         fin;
+    uint8_t         fresh;     /* no piece of this message handed out yet */
+    uint8_t         mask_pos;  /* 0 to 3 */
+    uint8_t         need;      /* bytes of length or mask key to come */
+    uint8_t         used;      /* bytes in control */
 } fo_ws_parser_t;
 
 

@@ -255,6 +255,7 @@ ngx_http_fanout_ws_cleanup(void *data)
         ws->message = NULL;
     }
 
+    ngx_http_fanout_ws_control_free(ws);
     fo_session_close(&ws->session);
 
     if (ws->conf->detach) {

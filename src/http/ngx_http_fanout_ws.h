@@ -44,6 +44,9 @@ typedef struct {
 void ngx_http_fanout_ws_input(ngx_http_fanout_ws_t *ws, u_char *p,
     u_char *last);
 
+/* what a control frame was gathered in */
+void ngx_http_fanout_ws_control_free(ngx_http_fanout_ws_t *ws);
+
 /* if it is allowed; else the session ends with the notice */
 void ngx_http_fanout_ws_subscribe(ngx_http_fanout_ws_t *ws,
     const fo_filter_t *f);

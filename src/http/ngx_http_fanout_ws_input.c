@@ -43,6 +43,15 @@ ngx_http_fanout_ws_input(ngx_http_fanout_ws_t *ws, u_char *p, u_char *last)
 
             break;
 
+        case FO_WS_EV_ROOM:
+            ws->parser.control = ngx_alloc(FO_WS_CONTROL_MAX,
+                                           ws->client.connection->log);
+            if (ws->parser.control == NULL) {
+                ws->failed = 1;
+            }
+
+            break;
+
         case FO_WS_EV_PING:
             if (!ws->closing) {
                 n = fo_ws_header(frame, FO_WS_PONG, ev.data.len);
@@ -51,9 +60,11 @@ ngx_http_fanout_ws_input(ngx_http_fanout_ws_t *ws, u_char *p, u_char *last)
                                       n + ev.data.len);
             }
 
+            ngx_http_fanout_ws_control_free(ws);
             break;
 
         case FO_WS_EV_PONG:
+            ngx_http_fanout_ws_control_free(ws);
             break;
 
         case FO_WS_EV_CLOSE:
@@ -69,6 +80,16 @@ ngx_http_fanout_ws_input(ngx_http_fanout_ws_t *ws, u_char *p, u_char *last)
             ngx_http_fanout_ws_close(ws, ev.code, ev.reason);
             return;
         }
+    }
+}
+
+
+void
+ngx_http_fanout_ws_control_free(ngx_http_fanout_ws_t *ws)
+{
+    if (ws->parser.control) {
+        ngx_free(ws->parser.control);
+        ws->parser.control = NULL;
     }
 }
 

@@ -205,6 +205,8 @@ feed(log_t *log, fo_ws_parser_t *ws, const u_char *p, size_t len)
     fo_ws_event_e   event;
     fo_ws_event_t   ev;
 
+    static u_char   control[FO_WS_CONTROL_MAX];
+
     copy = malloc(len);
     check(copy);
 
@@ -219,12 +221,21 @@ feed(log_t *log, fo_ws_parser_t *ws, const u_char *p, size_t len)
         event = fo_ws_parse(ws, &pos, copy + len, &ev);
 
         check(pos >= before && pos <= copy + len);
-        check(pos > before || event == FO_WS_EV_NONE);
+        check(pos > before || event == FO_WS_EV_NONE
+              || (event == FO_WS_EV_ROOM && ws->control == NULL));
         check(pos == copy + len || event != FO_WS_EV_NONE);
 
         log_event(log, event, &ev);
 
+        if (event == FO_WS_EV_ROOM) {
+            ws->control = control;
+
+        } else if (event != FO_WS_EV_NONE && event != FO_WS_EV_DATA) {
+            ws->control = NULL;
+        }
+
     } while (event == FO_WS_EV_DATA
+             || event == FO_WS_EV_ROOM
              || event == FO_WS_EV_PING
              || event == FO_WS_EV_PONG);
 

@@ -107,7 +107,8 @@ log_event(fo_ws_event_e event, fo_ws_event_t *ev)
 }
 
 
-/* a piece of input, in memory of its own; the last event is returned */
+/* a piece of input, in memory of its own; the last event is returned; lends
+   a buffer only as long as the parser may need it */
 
 static fo_ws_event_e
 feed(fo_ws_parser_t *ws, const u_char *p, size_t len)
@@ -115,6 +116,8 @@ feed(fo_ws_parser_t *ws, const u_char *p, size_t len)
     u_char         *copy, *pos;
     fo_ws_event_t   ev;
     fo_ws_event_e   event;
+
+    static u_char   control[FO_WS_CONTROL_MAX];
 
     copy = malloc(len);
     if (len) {
@@ -127,7 +130,16 @@ feed(fo_ws_parser_t *ws, const u_char *p, size_t len)
         event = fo_ws_parse(ws, &pos, copy + len, &ev);
         log_event(event, &ev);
 
+        if (event == FO_WS_EV_ROOM) {
+            assert_null(ws->control);
+            ws->control = control;
+
+        } else if (event != FO_WS_EV_NONE && event != FO_WS_EV_DATA) {
+            ws->control = NULL;
+        }
+
     } while (event == FO_WS_EV_DATA
+             || event == FO_WS_EV_ROOM
              || event == FO_WS_EV_PING
              || event == FO_WS_EV_PONG);
 
@@ -491,6 +503,45 @@ test_piece_flags(void **state)
     assert_int_equal(ev.fin, 1);
     assert_int_equal(ev.data.len, 3);
     assert_memory_equal(ev.data.data, "bcd", 3);
+}
+
+
+/* a control frame that lies whole in the input needs no buffer */
+
+static void
+test_room(void **state)
+{
+    u_char          p[200], room[FO_WS_CONTROL_MAX], *pos;
+    size_t          n, cut;
+    fo_ws_event_t   ev;
+    fo_ws_parser_t  ws;
+
+    (void) state;
+
+    n = text_frame(p, 0x89, "abcd");
+
+    for (cut = 0; cut <= n; cut++) {
+        n = text_frame(p, 0x89, "abcd");
+        fo_ws_parser_init(&ws, 100);
+        pos = p;
+
+        if (cut > 6 && cut < n) {
+            assert_int_equal(fo_ws_parse(&ws, &pos, p + cut, &ev),
+                             FO_WS_EV_ROOM);
+            assert_ptr_equal(pos, p + 6);
+            ws.control = room;
+        }
+
+        if (cut < n) {
+            assert_int_equal(fo_ws_parse(&ws, &pos, p + cut, &ev),
+                             FO_WS_EV_NONE);
+        }
+
+        assert_int_equal(fo_ws_parse(&ws, &pos, p + n, &ev), FO_WS_EV_PING);
+        assert_ptr_equal(ev.data.data, (cut > 6 && cut < n) ? room : p + 6);
+        assert_int_equal(ev.data.len, 4);
+        assert_memory_equal(ev.data.data, "abcd", 4);
+    }
 }
 
 
@@ -868,6 +919,7 @@ main(void)
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_piece_flags),
+        cmocka_unit_test(test_room),
         cmocka_unit_test(test_unmask),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_size),
