@@ -36,6 +36,7 @@ static char *ngx_http_fanout_ping(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_http_fanout_above_zero(ngx_conf_t *cf, void *post,
     void *data);
 static char *ngx_http_fanout_at_most(ngx_conf_t *cf, void *post, void *data);
+static char *ngx_http_fanout_frame(ngx_conf_t *cf, void *post, void *data);
 static ngx_int_t ngx_http_fanout_init_process(ngx_cycle_t *cycle);
 static void ngx_http_fanout_exit_process(ngx_cycle_t *cycle);
 
@@ -67,6 +68,11 @@ static ngx_conf_post_t  ngx_http_fanout_positive = {
 
 static ngx_conf_post_t  ngx_http_fanout_minute = {
     ngx_http_fanout_at_most
+};
+
+
+static ngx_conf_post_t  ngx_http_fanout_frame_bounds = {
+    ngx_http_fanout_frame
 };
 
 
@@ -189,7 +195,7 @@ static ngx_command_t  ngx_http_fanout_commands[] = {
       ngx_conf_set_size_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_fanout_loc_conf_t, frame_max),
-      &ngx_http_fanout_positive },
+      &ngx_http_fanout_frame_bounds },
 
       ngx_null_command
 };
@@ -662,6 +668,21 @@ ngx_http_fanout_at_most(ngx_conf_t *cf, void *post, void *data)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* what a session keeps of a message is counted in 32 bits */
+
+static char *
+ngx_http_fanout_frame(ngx_conf_t *cf, void *post, void *data)
+{
+    size_t *sp = data;
+
+    if (*sp > FO_SAY_MAX) {
+        return "must not be above 1g";
+    }
+
+    return ngx_http_fanout_above_zero(cf, post, data);
 }
 
 

@@ -75,7 +75,6 @@ ngx_http_fanout_client_add(ngx_http_fanout_client_t *client)
     cs = &ngx_http_fanout_clients;
 
     client->connection->read->cancelable = 1;
-    client->told = 0;
 
     ngx_queue_insert_tail(&cs->staying, &client->queue);
     cs->nstaying++;
@@ -104,7 +103,7 @@ ngx_http_fanout_client_remove(ngx_http_fanout_client_t *client)
 
     client->connection->read->cancelable = 0;
 
-    if (!client->told) {
+    if (client->leave) {
         cs->nstaying--;
     }
 
@@ -195,10 +194,11 @@ ngx_http_fanout_clients_schedule(void)
 static void
 ngx_http_fanout_clients_handler(ngx_event_t *ev)
 {
-    ngx_uint_t                  n;
-    ngx_queue_t                *q;
-    ngx_http_fanout_client_t   *client;
-    ngx_http_fanout_clients_t  *cs;
+    ngx_uint_t                     n;
+    ngx_queue_t                   *q;
+    ngx_http_fanout_client_t      *client;
+    ngx_http_fanout_clients_t     *cs;
+    ngx_http_fanout_client_pt      leave;
 
     cs = &ngx_http_fanout_clients;
 
@@ -210,10 +210,11 @@ ngx_http_fanout_clients_handler(ngx_event_t *ev)
         ngx_queue_remove(q);
         ngx_queue_insert_tail(&cs->told, q);
 
-        client->told = 1;
+        leave = client->leave;
+        client->leave = NULL;
         cs->nstaying--;
 
-        client->leave(client);
+        leave(client);
     }
 
     ngx_http_fanout_clients_schedule();

@@ -156,7 +156,7 @@ ngx_http_fanout_ws_start(ngx_http_fanout_ws_t *ws)
 
 #endif
 
-    ws->heard = ngx_current_msec;
+    ws->heard = (uint32_t) ngx_current_msec;
 
     if (ws->conf->filter && ws->dialect->kafka) {
         ngx_add_timer(c->read, ws->conf->ping_interval);
@@ -459,7 +459,7 @@ ngx_http_fanout_ws_timeout(ngx_http_fanout_ws_t *ws)
         return;
     }
 
-    quiet = ngx_current_msec - ws->heard;
+    quiet = (uint32_t) ngx_current_msec - ws->heard;
 
     if (quiet + 10 < ws->conf->ping_interval && !ws->pinged) {
         ngx_add_timer(rev, ws->conf->ping_interval - quiet);
@@ -487,7 +487,7 @@ ngx_http_fanout_ws_timeout(ngx_http_fanout_ws_t *ws)
 void
 ngx_http_fanout_ws_alive(ngx_http_fanout_ws_t *ws)
 {
-    ws->heard = ngx_current_msec;
+    ws->heard = (uint32_t) ngx_current_msec;
 
     if (ws->pinged) {
         ws->pinged = 0;

@@ -26,9 +26,9 @@ typedef struct {
     const fo_dialect_t          *dialect;
     fo_ws_parser_t               parser;
     u_char                      *message;    /* of an unfinished message */
-    size_t                       length;
-    size_t                       size;
-    ngx_msec_t                   heard;      /* when bytes came last */
+    uint32_t                     length;
+    uint32_t                     size;
+    uint32_t                     heard;      /* ms, low bits: bytes came last */
     unsigned                     subscribed:1;
     unsigned                     pinged:1;   /* and not heard since */
     unsigned                     held:1;     /* not read: answers wait */

@@ -151,6 +151,8 @@ ngx_http_fanout_ws_keep(ngx_http_fanout_ws_t *ws, fo_ws_event_t *ev)
 
         size = ngx_max(ws->size, 256);
 
+        /* fanout_frame_max is at most 1g */
+
         while (size < ws->length + ev->data.len) {
             size *= 2;
         }
@@ -166,12 +168,12 @@ ngx_http_fanout_ws_keep(ngx_http_fanout_ws_t *ws, fo_ws_event_t *ev)
         }
 
         ws->message = p;
-        ws->size = size;
+        ws->size = (uint32_t) size;
     }
 
     if (ev->data.len) {
         ngx_memcpy(ws->message + ws->length, ev->data.data, ev->data.len);
-        ws->length += ev->data.len;
+        ws->length += (uint32_t) ev->data.len;
     }
 
     return NGX_OK;

@@ -411,7 +411,7 @@ fo_session_sent(fo_session_t *s, size_t n)
     if (s->out_len > s->out_pos) {
         part = fo_min(n, s->out_len - s->out_pos);
 
-        s->out_pos += part;
+        s->out_pos += (uint32_t) part;
         n -= part;
 
         if (s->out_pos == s->out_len) {

@@ -90,9 +90,13 @@ fo_session_say(fo_session_t *s, const u_char *data, size_t len)
 
     used = s->out_len - s->out_pos;
 
+    if (len > FO_SAY_MAX - used) {
+        return FO_ERROR;
+    }
+
     if (s->out_len + len > s->out_size) {
 
-        size = fo_max(s->out_size, FO_SAY_MIN);
+        size = fo_max((size_t) s->out_size, FO_SAY_MIN);
 
         while (size < used + len) {
             size *= 2;
@@ -111,12 +115,12 @@ fo_session_say(fo_session_t *s, const u_char *data, size_t len)
 
         s->out = p;
         s->out_pos = 0;
-        s->out_len = used;
-        s->out_size = size;
+        s->out_len = (uint32_t) used;
+        s->out_size = (uint32_t) size;
     }
 
     memcpy(s->out + s->out_len, data, len);
-    s->out_len += len;
+    s->out_len += (uint32_t) len;
 
     fo_session_ready(s);
 

@@ -22,6 +22,7 @@ typedef struct fo_sub_s      fo_sub_t;
 
 
 #define FO_SEND_VECTORS  64     /* at most, in one send */
+#define FO_SAY_MAX       (1U << 30)
 
 
 /* a kind of transport */
@@ -66,10 +67,10 @@ struct fo_session_s {
     fo_queue_t                 queue;      /* in hub->ready or ->joined */
     fo_rest_t                  rest;       /* of a frame cut by a send */
     u_char                    *out;        /* control frames and replies */
-    size_t                     out_pos;
-    size_t                     out_len;
-    size_t                     out_size;
     uint64_t                   pending;    /* bytes a subscription may lag */
+    uint32_t                   out_pos;
+    uint32_t                   out_len;
+    uint32_t                   out_size;
     uint32_t                   nsubs;
     uint32_t                   subs_max;
     fo_pending_e               policy;
@@ -93,7 +94,7 @@ void fo_session_close(fo_session_t *s);
 void fo_session_writable(fo_session_t *s);
 
 /* appends whole control frames or replies to be sent before any feed;
-   FO_ERROR: no memory */
+   FO_ERROR: no memory, or more than FO_SAY_MAX bytes in all */
 int fo_session_say(fo_session_t *s, const u_char *data, size_t len);
 
 /* bytes said and not yet sent */

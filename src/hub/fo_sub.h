@@ -22,8 +22,8 @@ struct fo_feed_s {
     fo_queue_t              behind;       /* subs with a position */
     fo_queue_t              dirty;        /* in hub->dirty */
     uint32_t                subs;
-    uint32_t                lost;         /* frames that no memory was for */
-    uint32_t                unknown;      /* 1: so was a notice of a gap */
+    unsigned                lost:31;      /* frames that no memory was for */
+    unsigned                unknown:1;    /* so was a notice of a gap */
     uint64_t                noticed;      /* frames up to the last notice */
 };
 
