@@ -15,7 +15,8 @@
 #define WS_KEY     "dGhlIHNhbXBsZSBub25jZQ=="
 #define WS_ACCEPT  "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-#define BUFFER     262144
+#define BUFFER     (4 << 20)    /* of a frame with what came before it */
+#define READ       262144
 
 
 clients_t             clients;
@@ -24,7 +25,9 @@ static unsigned char  buffer[BUFFER];
 
 
 static void client_request(client_t *c);
+static void client_source(client_t *c);
 static void client_read(client_t *c);
+static void client_input(client_t *c);
 static size_t client_parse(client_t *c, unsigned char *p, size_t len);
 static size_t client_handshake(client_t *c, unsigned char *p, size_t len);
 static void client_message(client_t *c, int opcode, unsigned char *p,
@@ -111,6 +114,10 @@ client_connect(client_t *c, int rcvbuf)
         setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
     }
 
+    if (clients.source) {
+        client_source(c);
+    }
+
     memset(&sin, 0, sizeof(sin));
     sin.sin_family = AF_INET;
     sin.sin_port = htons(clients.port);
@@ -130,6 +137,29 @@ client_connect(client_t *c, int rcvbuf)
 
     if (epoll_ctl(clients.ep, EPOLL_CTL_ADD, c->fd, &ee) == -1) {
         die("epoll_ctl: %s", strerror(errno));
+    }
+}
+
+
+/* with an address of its own, a process has all ports for itself; which one
+ * is not asked for before connect(), which knows what is free there */
+
+static void
+client_source(client_t *c)
+{
+    int                  one;
+    struct sockaddr_in   sin;
+
+    one = 1;
+    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+
+    memset(&sin, 0, sizeof(sin));
+    sin.sin_family = AF_INET;
+
+    if (inet_pton(AF_INET, clients.source, &sin.sin_addr) != 1
+        || bind(c->fd, (struct sockaddr *) &sin, sizeof(sin)) == -1)
+    {
+        die("can't come from \"%s\"", clients.source);
     }
 }
 
@@ -166,7 +196,12 @@ client_events(client_t *c, uint32_t events)
 int
 client_send(client_t *c, const void *data, size_t len)
 {
-    return send(c->fd, data, len, MSG_NOSIGNAL) == (ssize_t) len ? 0 : -1;
+    ssize_t  n;
+
+    n = clients.io ? clients.io->send(c, data, len)
+                   : send(c->fd, data, len, MSG_NOSIGNAL);
+
+    return n == (ssize_t) len ? 0 : -1;
 }
 
 
@@ -212,6 +247,10 @@ client_frame(client_t *c, int opcode, const void *data, size_t len)
 void
 client_close(client_t *c)
 {
+    if (clients.io) {
+        clients.io->close(c);
+    }
+
     close(c->fd);
     c->state = CLIENT_NONE;
 }
@@ -245,6 +284,11 @@ client_request(client_t *c)
         return;
     }
 
+    if (clients.io && clients.io->open(c) == -1) {
+        client_gone(c, GONE_CONNECT, "TLS");
+        return;
+    }
+
     expand(path, sizeof(path), c->path, c->number);
 
     n = snprintf(request, sizeof(request),
@@ -269,18 +313,29 @@ client_request(client_t *c)
 static void
 client_read(client_t *c)
 {
+    do {
+        client_input(c);
+
+    } while (c->state != CLIENT_NONE && clients.io && clients.io->pending(c));
+}
+
+
+static void
+client_input(client_t *c)
+{
     size_t   len, used;
     ssize_t  n;
 
-    if (c->rest_len >= BUFFER / 2) {
-        die("a frame of more than %d bytes", BUFFER / 2);
+    if (c->rest_len > BUFFER - READ) {
+        die("a frame of more than %d bytes", BUFFER - READ);
     }
 
     if (c->rest_len) {
         memcpy(buffer, c->rest, c->rest_len);
     }
 
-    n = recv(c->fd, buffer + c->rest_len, BUFFER - c->rest_len, 0);
+    n = clients.io ? clients.io->recv(c, buffer + c->rest_len, READ)
+                   : recv(c->fd, buffer + c->rest_len, READ, 0);
 
     if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
         return;

@@ -43,9 +43,12 @@ typedef enum {
 } gone_e;
 
 
-typedef struct {
+typedef struct client_s  client_t;
+
+struct client_s {
     int               fd;
     client_state_e    state;
+    void             *io;          /* what the owner's client_io_t has */
     const char       *path;        /* pattern, see expand() */
     int64_t           number;      /* for it */
     int64_t           worker;      /* of the header Worker, 0: none */
@@ -53,7 +56,21 @@ typedef struct {
     unsigned char    *rest;        /* input that is no whole frame yet */
     size_t            rest_len;
     size_t            rest_size;
-} client_t;
+};
+
+
+/*
+ * What is between a client and its socket, TLS for one; the calls return
+ * what recv() and send() would.
+ */
+
+typedef struct {
+    int             (*open)(client_t *c);      /* connected; may block; -1 */
+    ssize_t         (*recv)(client_t *c, void *buf, size_t size);
+    ssize_t         (*send)(client_t *c, const void *data, size_t len);
+    int             (*pending)(client_t *c);   /* recv() has more at once */
+    void            (*close)(client_t *c);
+} client_io_t;
 
 
 /*
@@ -65,6 +82,8 @@ typedef struct {
 typedef struct {
     const char       *host;
     int64_t           port;
+    const char       *source;      /* address to come from, NULL: any */
+    const client_io_t *io;         /* NULL: the plain socket */
     int               ep;
     uint64_t          bytes;
     uint64_t          reads;
