@@ -1,0 +1,209 @@
+package Bench::Shapes;
+
+# What is measured: a table.  Each shape has a name, a group, a kind (see
+# Bench::Kinds), its peers and numbers:
+#
+#     sessions   subscribers
+#     rate       records a second, 0: all are due at once
+#     count      records
+#     size       bytes of a value (100)
+#     keys       of records; 1: subscribers want the topic, else each wants
+#                the key of its number (1)
+#     miss       of so many records one has a key that is wanted (1)
+#     partitions (1)
+#     workers    of ours (1)
+#     rounds     if not 3
+#     quick      what --quick changes; shapes without it are left out there
+
+use strict;
+use warnings;
+
+my @all;
+my @five = qw(ours floor nchan nats python);
+my @key = qw(ours floor raw nchan nats python);
+
+
+sub add {
+    my ($group, $kind, $name, $title, %o) = @_;
+
+    push @all, {
+        group => $group, kind => $kind, name => $name, title => $title,
+        size => 100, keys => 1, miss => 1, partitions => 1, workers => 1,
+        rate => 0, peers => [qw(ours)], %o,
+    };
+}
+
+
+sub comma {
+    my ($n) = @_;
+
+    1 while $n =~ s/^(\d+)(\d{3})/$1,$2/;
+    return $n;
+}
+
+
+sub paced {
+    my ($sessions, $rate, %o) = @_;
+
+    add('paced', 'stream', "paced-${sessions}x$rate",
+        comma($sessions) . " subscribers, $rate records/s", peers => \@five,
+        sessions => $sessions, rate => $rate, count => $rate * 4, %o);
+}
+
+
+sub burst {
+    my ($sessions, $count, %o) = @_;
+
+    add('burst', 'stream', "burst-${sessions}x$count",
+        comma($sessions) . ' subscribers, ' . comma($count)
+        . ' records at once', peers => \@five,
+        sessions => $sessions, count => $count, %o);
+}
+
+
+sub own_key {
+    my ($rate, $count, %o) = @_;
+
+    my $n = comma($rate || $count);
+
+    add('key', 'stream', 'key-' . ($rate || 'burst'),
+        "1,000 subscribers, a key each, $n records"
+        . ($rate ? '/s' : ' at once'), peers => \@key,
+        sessions => 1000, keys => 1000, rate => $rate, count => $count, %o);
+}
+
+
+sub define {
+    paced(200, 50, quick => { count => 100 });
+    paced(200, 500);
+    paced(1000, 100, quick => { count => 200 });
+    paced(1000, 300);
+    paced(5000, 15);
+
+    add('join', 'stream', 'join-1000x300',
+        '1,000 subscribers, 300 records/s, fanout_join 10ms for ours',
+        needs => 'fanout_join', peers => [qw(ours ours-join floor nchan)],
+        sessions => 1000, rate => 300, count => 1200);
+
+    burst(200, 5000);
+    burst(1000, 1000, quick => {});
+    burst(5000, 200);
+
+    add('one', 'stream', 'one-500', 'one subscriber, 500 records/s',
+        sessions => 1, rate => 500, count => 2500,
+        peers => [qw(ours raw nchan nats python)],
+        quick => { count => 1000 });
+    add('one', 'flat', 'one-flat',
+        'one subscriber, what lies in Kafka as fast as it goes',
+        sessions => 1, count => 1000000, peers => [qw(ours raw)],
+        quick => { count => 200000 });
+
+    own_key(1000, 4000, quick => { count => 2000 });
+    own_key(5000, 20000);
+    own_key(20000, 80000);
+    own_key(0, 200000);
+
+    for my $workers (1, 2, 4) {
+        add('workers', 'stream', "workers-$workers",
+            "12 partitions, 1,000 subscribers, 100 records/s, $workers "
+            . 'worker' . ($workers > 1 ? 's' : ''),
+            peers => [qw(ours floor)], partitions => 12,
+            workers => $workers, sessions => 1000, rate => 100,
+            count => 396);
+    }
+
+    for (['1000', 1], ['10000', 1], ['100000', 8]) {
+        my ($filters, $workers) = @$_;
+
+        add('selective', 'stream', "selective-$filters",
+            comma($filters) . ' filters, a subscriber each; of 20,000 '
+            . 'records/s 1 in 1,000 is wanted', sessions => $filters,
+            keys => $filters, miss => 1000, rate => 20000, count => 60000,
+            workers => $workers, rounds => $workers > 1 ? 1 : 3);
+    }
+
+    for my $n (10000, 100000) {
+        add('idle', 'idle', "idle-$n", comma($n) . ' idle subscribers',
+            sessions => $n, rounds => 1,
+            workers => $n > 10000 ? 8 : 1, hold => $n > 10000 ? 60 : 15,
+            peers => $n > 10000 ? [qw(ours)]
+                                : [qw(ours ours-small nchan nats python)]);
+    }
+
+    add('storm', 'storm', 'storm-5000',
+        '5,000 connect and subscribe as fast as they can',
+        sessions => 5000, peers => [qw(ours nchan nats python)]);
+    add('churn', 'churn', 'churn-1000',
+        '1,000 subscribers, 100 records/s, while others come and go',
+        sessions => 1000, rate => 100, count => 400,
+        peers => [qw(ours ours-churn)]);
+    add('slow', 'stream', 'slow-0',
+        '1,000 subscribers, 1 KB, 200 records/s, none slow: for comparison',
+        sessions => 900, size => 1024, rate => 200, count => 800);
+    add('slow', 'stream', 'slow-100',
+        '1,000 subscribers, 1 KB, 200 records/s, 100 of them read nothing',
+        sessions => 1000, stall => 100, size => 1024, rate => 200,
+        count => 800);
+
+    for (['100', 100, 300], ['1k', 1024, 300], ['64k', 65536, 20]) {
+        my ($name, $size, $rate) = @$_;
+
+        add('size', 'stream', "size-$name",
+            "200 subscribers, $rate records/s of $name bytes",
+            sessions => 200, size => $size, rate => $rate,
+            count => $rate * 3, peers => [qw(ours floor nchan)]);
+    }
+
+    add('tls', 'stream', 'tls-1000x100',
+        '1,000 subscribers, 100 records/s, TLS', tls => 1,
+        sessions => 1000, rate => 100, count => 400,
+        peers => [qw(ours nchan)]);
+    add('growth', 'stream', 'growth-20000x5',
+        '20,000 subscribers, 5 records/s', sessions => 19000, rate => 5,
+        count => 20, workers => 2, peers => [qw(ours floor)]);
+}
+
+
+sub all {
+    define() if !@all;
+    return @all;
+}
+
+
+# those that the command line names, as --quick wants them
+sub wanted {
+    my ($o, @names) = @_;
+
+    my %known = map { $_->{name} => 1, $_->{group} => 1 } all();
+
+    for my $name (@names) {
+        die "bench/run: no shape \"$name\"\n" if !$known{$name};
+    }
+
+    my %want = map { $_ => 1 } @names;
+    my $any = $o->{all} || ($o->{quick} && !@names);
+
+    my @wanted = grep { $any || $want{$_->{name}} || $want{$_->{group}} }
+                      all();
+
+    return @wanted if !$o->{quick};
+
+    @wanted = grep { $_->{quick} } @wanted if !@names;
+
+    return map { +{ %$_, %{ $_->{quick} || {} } } } @wanted;
+}
+
+
+# is there such a directive?
+sub supported {
+    my ($directive) = @_;
+
+    open my $fh, '<', 'src/ngx_http_fanout_module.c'
+        or die "src/ngx_http_fanout_module.c: $!\n";
+    local $/;
+
+    return <$fh> =~ /ngx_string\("\Q$directive\E"\)/;
+}
+
+
+1;
