@@ -29,8 +29,8 @@ sub measure {
 
     my $figures = with($env, $name, $shape, $context, $kinds{$shape->{kind}});
 
-    if (!defined $figures->{writes} && defined $figures->{rate}
-        && $shape->{kind} eq 'stream')
+    if (!defined $figures->{writes} && $shape->{kind} eq 'stream'
+        && $name ne 'raw')
     {
         $figures->{writes} = $context->{"writes-$name"}
             //= with($env, $name, { %$shape }, $context, \&count_writes);

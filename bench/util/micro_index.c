@@ -1,0 +1,200 @@
+
+/*
+ * The two indexes, each with n filters: what a record's key costs in the
+ * shared one and in the private one, without anything around.  "key" is the
+ * share of making and hashing a key that is in the others.
+ */
+
+
+#include "micro.h"
+
+#include "core/fo_hash.h"
+#include "core/fo_index.h"
+#include "core/fo_interest.h"
+
+
+#define TOPIC  0x1234567
+
+
+static fo_interest_t  interest;
+static fo_index_t     ix;
+static fo_link_t     *links;
+
+
+static uint64_t
+hash_of(uint64_t n, int wanted)
+{
+    char  key[32];
+
+    return fo_hash_key(TOPIC, (u_char *) key, micro_key(key, n, wanted));
+}
+
+
+static void
+interest_setup(micro_t *m)
+{
+    size_t    size;
+    uint64_t  i;
+
+    interest.nbuckets = 2;
+
+    while (interest.nbuckets * FO_INTEREST_WIDTH < m->n * 2) {
+        interest.nbuckets *= 2;
+    }
+
+    size = interest.nbuckets * sizeof(fo_interest_bucket_t);
+
+    interest.buckets = aligned_alloc(64, size);
+    if (interest.buckets == NULL) {
+        die("out of memory");
+    }
+
+    memset((void *) interest.buckets, 0, size);
+
+    for (i = 0; i < m->n; i++) {
+        if (fo_interest_add_locked(&interest, hash_of(i, 1), i % 4)
+            != FO_OK)
+        {
+            die("a bucket is full");
+        }
+    }
+}
+
+
+static uint64_t
+interest_run(micro_t *m, int wanted)
+{
+    uint64_t   i, state, n;
+    fo_mask_t  mask;
+
+    state = 1;
+
+    for (i = 0, n = 0; i < m->ops; i++) {
+        fo_mask_clear(&mask);
+        fo_interest_lookup(&interest,
+                           hash_of(micro_random(&state) % m->n, wanted),
+                           &mask);
+        n += !fo_mask_empty(&mask);
+    }
+
+    if (wanted ? n != m->ops : n > m->ops / 1000) {
+        die("%" PRIu64 " were found", n);
+    }
+
+    return m->ops;
+}
+
+
+static uint64_t
+interest_run_wanted(micro_t *m)
+{
+    return interest_run(m, 1);
+}
+
+
+static uint64_t
+interest_run_unwanted(micro_t *m)
+{
+    return interest_run(m, 0);
+}
+
+
+static uint64_t
+interest_run_add(micro_t *m)
+{
+    uint64_t  i;
+
+    for (i = 0; i < m->n; i++) {
+        fo_interest_remove_locked(&interest, hash_of(i, 1), i % 4);
+        (void) fo_interest_add_locked(&interest, hash_of(i, 1), i % 4);
+    }
+
+    return m->n;
+}
+
+
+static void
+index_setup(micro_t *m)
+{
+    uint64_t  i;
+
+    links = calloc(m->n, sizeof(fo_link_t));
+
+    if (links == NULL || fo_index_init(&ix, &micro_alloc) != FO_OK) {
+        die("out of memory");
+    }
+
+    for (i = 0; i < m->n; i++) {
+        links[i].hash = hash_of(i, 1);
+        fo_index_insert(&ix, &links[i]);
+    }
+
+    m->bytes = micro_live / m->n + sizeof(fo_link_t);
+}
+
+
+static uint64_t
+index_run(micro_t *m, int wanted)
+{
+    uint64_t  i, state, n;
+
+    state = 1;
+
+    for (i = 0, n = 0; i < m->ops; i++) {
+        n += fo_index_find(&ix, hash_of(micro_random(&state) % m->n, wanted))
+             != NULL;
+    }
+
+    if (n != (wanted ? m->ops : 0)) {
+        die("%" PRIu64 " were found", n);
+    }
+
+    return m->ops;
+}
+
+
+static uint64_t
+index_run_wanted(micro_t *m)
+{
+    return index_run(m, 1);
+}
+
+
+static uint64_t
+index_run_unwanted(micro_t *m)
+{
+    return index_run(m, 0);
+}
+
+
+static void
+key_setup(micro_t *m)
+{
+    /* nothing is needed */
+}
+
+
+static uint64_t
+key_run(micro_t *m)
+{
+    uint64_t  i, state;
+
+    state = 1;
+
+    for (i = 0; i < m->ops; i++) {
+        m->sink += hash_of(micro_random(&state) % m->n, 1);
+    }
+
+    return m->ops;
+}
+
+
+const micro_case_t  micro_index[] = {
+    { "key", key_setup, key_run, NULL },
+    { "interest-wanted", interest_setup, interest_run_wanted, NULL },
+    { "interest-unwanted", interest_setup, interest_run_unwanted, NULL },
+    { "interest-change", interest_setup, interest_run_add, NULL },
+    { "index-wanted", index_setup, index_run_wanted, NULL },
+    { "index-unwanted", index_setup, index_run_unwanted, NULL },
+    { NULL, NULL, NULL, NULL }
+};
