@@ -28,7 +28,7 @@ sub start {
     $more .= ' fanout_pending 512m;' if $shape->{kind} eq 'flat';
     $more .= ' fanout_pending 256k;' if $shape->{stall};
 
-    $self->{env}{kafka}->create($self->{topic}, $shape->{partitions});
+    $self->create_topic;
 
     $self->{t} = Test::Fanout->new(<<"EOT",
 worker_rlimit_nofile 20000;
@@ -112,6 +112,16 @@ sub settle {
 
 
 sub writes { $_[0]->status->{total}{writes} }
+sub delivered { $_[0]->status->{total}{deliveries} }
+
+
+sub doubt {
+    my ($self) = @_;
+
+    return '' if !$self->{shape}{stall};
+
+    return $self->status->{total}{gaps} ? '' : 'nobody fell behind';
+}
 
 
 sub stop {

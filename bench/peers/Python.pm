@@ -17,7 +17,7 @@ sub start {
     my $servers = $self->{env}{kafka}->servers;
 
     $self->{port} = free_port();
-    $self->{env}{kafka}->create($self->{topic}, $shape->{partitions});
+    $self->create_topic;
 
     $self->run_program($self->{port},
         "$ENV{FANOUT_BUILD}/bench/venv/bin/python", 'bench/peers/service.py',

@@ -14,7 +14,7 @@ use Bench::Load;
 sub start {
     my ($self) = @_;
 
-    $self->{env}{kafka}->create($self->{topic}, $self->{shape}{partitions});
+    $self->create_topic;
 }
 
 

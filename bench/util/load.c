@@ -33,6 +33,9 @@
 #include <sys/epoll.h>
 
 
+#define STALLED  4096         /* receive buffer of who reads nothing */
+
+
 typedef struct {
     const char        *path;
     const dialect_t   *dialect;
@@ -139,7 +142,7 @@ session_value(session_t *s, const unsigned char *p, size_t len)
 
     s->warm = 1;
 
-    if (s->number - l.first < l.stall) {
+    if (s - l.s < l.stall) {
         s->stalled = 1;
         client_events(&s->client, 0);
     }
@@ -171,7 +174,7 @@ load_connects(void)
         s->client.number = s->number;
         s->client.path = l.path;
 
-        client_connect(&s->client, 0);
+        client_connect(&s->client, l.started <= l.stall ? STALLED : 0);
     }
 }
 

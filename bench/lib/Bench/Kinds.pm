@@ -53,9 +53,7 @@ sub with {
     my $result = eval { $code->($peer, $shape) };
     my $error = $@;
 
-    if ($peer->{now}) {
-        $peer->{now}->stop;
-    }
+    $_->stop for grep { $_ } @{$peer}{qw(churn now)};
 
     $peer->stop;
 
@@ -83,7 +81,10 @@ sub stream {
     my ($peer, $shape) = @_;
 
     my $load = ready($peer);
-    my $churn = Bench::Hold::churn($peer) if $peer->{option} eq 'churn';
+
+    $peer->{churn} = Bench::Hold::churn($peer) if $peer->{option} eq 'churn';
+
+    my $delivered = $peer->{churn} && $peer->delivered;
     my $writes = $peer->writes;
     my $cpu = $peer->cpu;
 
@@ -95,10 +96,19 @@ sub stream {
 
     $cpu = $peer->cpu - $cpu;
     $writes = $peer->writes - $writes if defined $writes;
-    $churn->stop if $churn;
 
-    return figures($peer, $load, $f, $made->{start} / 1e9, $cpu, $writes,
-                   $made->{late_ms});
+    my $figures = figures($peer, $load, $f, $made->{start} / 1e9, $cpu,
+                          $writes, $made->{late_ms});
+
+    # those that come and go get records, too
+
+    if ($delivered) {
+        my $share = $f->{deliveries} / ($peer->delivered - $delivered);
+
+        $figures->{$_} *= $share for qw(us writes);
+    }
+
+    return $figures;
 }
 
 
@@ -153,6 +163,7 @@ sub figures {
     push @bad, map { "$f->{$_} $_" } grep { $f->{$_} }
                qw(lost doubled foreign gone)
         if !$peer->isa('Bench::Peer::Raw') || $shape->{keys} == 1;
+    push @bad, grep { $_ ne '' } $peer->doubt;
     push @bad, map { "\"$_\" $f->{notices}{$_} times" }
                sort keys %{ $f->{notices} };
 

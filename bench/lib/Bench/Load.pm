@@ -22,6 +22,7 @@ sub new {
 
     my @parts;
     my $n = $shape->{sessions};
+    my $stall = $shape->{stall} || 0;
 
     for (my $first = 0; $first < $n; $first += PER_PROCESS) {
         my $part = min(PER_PROCESS, $n - $first);
@@ -31,6 +32,7 @@ sub new {
             process => Test::Fanout::Process->new(in => 1, cmd => [
                 $command, '--sessions', $part, '--first', $first,
                 '--source', '127.0.0.' . (2 + @parts), @options,
+                '--stall', max(0, min($part, $stall - $first)),
             ]),
         };
     }

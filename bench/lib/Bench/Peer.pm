@@ -50,8 +50,11 @@ sub writes { undef }
 # CPU so far
 sub cpu { Bench::Cost::cpu($_[0]->pids) }
 
-# what it has said about gaps and the like
-sub complaints { '' }
+# frames that it has delivered so far to anybody, if it counts them
+sub delivered { undef }
+
+# something that makes the figures worthless, as text
+sub doubt { '' }
 
 
 sub load {
@@ -62,7 +65,6 @@ sub load {
     return Bench::Load->new(program('load'), $shape,
         '--port', $self->port, '--dialect', $self->dialect,
         '--path', $self->path, '--filter', $self->filter,
-        $shape->{stall} ? ('--stall', $shape->{stall}) : (),
         $shape->{tls} ? '--tls' : ());
 }
 
@@ -115,6 +117,17 @@ sub made {
     die "$figures->{failed} records were refused\n" if $figures->{failed};
 
     return $figures;
+}
+
+
+# with leaders: who subscribes before is refused
+sub create_topic {
+    my ($self) = @_;
+
+    my $kafka = $self->{env}{kafka};
+
+    $kafka->create($self->{topic}, $self->{shape}{partitions});
+    $kafka->wait_leaders($self->{topic}, sub { $_[0] != -1 });
 }
 
 
