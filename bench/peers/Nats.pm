@@ -16,7 +16,8 @@ use Test::Fanout qw(free_port);
 sub start {
     my ($self) = @_;
 
-    $self->{dir} = tempdir('fanout-bench-XXXXXX', TMPDIR => 1);
+    $self->{dir} = tempdir('fanout-bench-XXXXXX', TMPDIR => 1,
+                             CLEANUP => 1);
     $self->{port} = free_port();
     $self->{plain} = free_port();
 

@@ -23,6 +23,7 @@ sub start {
     my $shape = $self->{shape};
     my $more = $more{$self->{option}} // '';
     my $zone = $shape->{sessions} > 20000 ? '256m' : '64m';
+    my $sndbuf = $shape->{sndbuf} ? " sndbuf=$shape->{sndbuf}" : '';
     my $workers = $self->{option} =~ /^(\d+)$/ ? $1 : $shape->{workers};
 
     $more .= ' fanout_pending 512m;' if $shape->{kind} eq 'flat';
@@ -38,7 +39,7 @@ http {
     fanout_kafka main { bootstrap.servers %%BROKERS%%; }
     access_log   off;
     server {
-        listen 127.0.0.1:%%PORT_1%% backlog=4096%%SSL%%;
+        listen 127.0.0.1:%%PORT_1%% backlog=4096$sndbuf%%SSL%%;
         %%CERTIFICATE%%
         $more
         location /ws     { fanout_websocket bare; fanout_allow subscribe *; }
@@ -54,10 +55,7 @@ EOT
         brokers => $self->{env}{kafka}->servers,
         vars => { $self->tls });
 
-    if ($shape->{tls}) {
-        $self->{t}->certificate;
-    }
-
+    $self->{t}->certificate if $shape->{tls};
     $self->{t}->start;
 }
 

@@ -307,8 +307,9 @@ floor_commands(void)
 int
 main(int argc, char **argv)
 {
-    int      c, i;
-    int64_t  j;
+    int            c, i;
+    int64_t        j;
+    struct rlimit  rl;
 
     struct option  options[] = {
         { "sessions", required_argument, NULL, 0x100 },
@@ -345,6 +346,10 @@ main(int argc, char **argv)
     for (j = 0; j < f.sessions; j++) {
         f.fd[j] = -1;
     }
+
+    getrlimit(RLIMIT_NOFILE, &rl);
+    rl.rlim_cur = rl.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &rl);
 
     floor_listen();
     floor_accept();

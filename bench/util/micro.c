@@ -135,6 +135,10 @@ main(int argc, char **argv)
     best = 0;
     all = 0;
 
+    if (m.n < 1 || m.ops < 1) {
+        die("numbers above 0, please");
+    }
+
     c->setup(&m);
 
     for (i = 0; i < runs; i++) {
@@ -156,7 +160,7 @@ main(int argc, char **argv)
     }
 
     printf("%s %" PRIu64 " %" PRIu64 " %.2f %" PRIu64 "\n", c->name, m.n, all,
-           best, m.bytes);
+           best, m.bytes / m.n);
 
     return m.sink == 1;
 }

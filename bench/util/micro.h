@@ -21,7 +21,7 @@
 typedef struct {
     uint64_t      n;           /* how many filters, or bytes */
     uint64_t      ops;         /* what run should do */
-    uint64_t      bytes;       /* memory for each filter; 0: not counted */
+    uint64_t      bytes;       /* memory of all filters; 0: not counted */
     uint64_t      sink;        /* so that nothing is optimised away */
 } micro_t;
 

@@ -302,8 +302,8 @@ hub_run_subscribe(micro_t *m)
 
     /* with what the private and the shared index take for it */
 
-    m->bytes = (micro_live - before) / m->n
-               + 2 * sizeof(fo_interest_bucket_t) / 8;
+    m->bytes = micro_live - before
+               + m->n * 2 * sizeof(fo_interest_bucket_t) / 8;
 
     return m->n;
 }

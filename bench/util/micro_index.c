@@ -129,7 +129,7 @@ index_setup(micro_t *m)
         fo_index_insert(&ix, &links[i]);
     }
 
-    m->bytes = micro_live / m->n + sizeof(fo_link_t);
+    m->bytes = micro_live + m->n * sizeof(fo_link_t);
 }
 
 

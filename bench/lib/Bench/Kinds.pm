@@ -48,16 +48,23 @@ sub with {
     my $peer = Bench::Peers::make($env, $name, $shape);
 
     $peer->{context} = $context;
-    $peer->start;
 
-    my $result = eval { $code->($peer, $shape) };
+    my $result = eval {
+        $peer->start;
+        $code->($peer, $shape);
+    };
+
     my $error = $@;
 
-    $_->stop for grep { $_ } @{$peer}{qw(churn now)};
+    # whatever happened, it shall not run beside the next one
 
-    $peer->stop;
+    eval {
+        $_->stop for grep { $_ } @{$peer}{qw(churn now)};
+        $peer->stop;
+    };
 
-    die $error if !$result && $error;
+    $error ||= $@;
+    die $error if $error;
 
     return $result;
 }

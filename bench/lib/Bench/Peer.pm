@@ -143,7 +143,8 @@ sub signal {
 sub run_program {
     my ($self, $port, @command) = @_;
 
-    $self->{dir} //= tempdir('fanout-bench-XXXXXX', TMPDIR => 1);
+    $self->{dir} //= tempdir('fanout-bench-XXXXXX', TMPDIR => 1,
+                             CLEANUP => 1);
     my $log = "$self->{dir}/log";
 
     $self->{process} = Test::Fanout::Process->new(

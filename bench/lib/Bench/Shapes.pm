@@ -13,6 +13,9 @@ package Bench::Shapes;
 #     partitions (1)
 #     workers    of ours (1)
 #     rounds     if not 3
+#     stall      so many of the subscribers read nothing
+#     sndbuf     of the server's sockets
+#     goals      see Bench::Goals
 #     quick      what --quick changes; shapes without it are left out there
 
 use strict;
@@ -21,6 +24,11 @@ use warnings;
 my @all;
 my @five = qw(ours floor nchan nats python);
 my @key = qw(ours floor raw nchan nats python);
+
+my @paced = (
+    [us => 'floor', 1.15], [us => 'nchan', 0.9],
+    map { ([p50 => $_, 1], [p99 => $_, 1]) } qw(nchan nats),
+);
 
 
 sub add {
@@ -47,6 +55,7 @@ sub paced {
 
     add('paced', 'stream', "paced-${sessions}x$rate",
         comma($sessions) . " subscribers, $rate records/s", peers => \@five,
+        goals => \@paced,
         sessions => $sessions, rate => $rate, count => $rate * 3, %o);
 }
 
@@ -69,6 +78,8 @@ sub own_key {
     add('key', 'stream', 'key-' . ($rate || 'burst'),
         "1,000 subscribers, a key each, $n records"
         . ($rate ? '/s' : ' at once'), peers => \@key,
+        goals => $rate ? [['sum'], [p99 => 'raw', 2]]
+                       : [[rate => undef, -250000]],
         sessions => 1000, keys => 1000, rate => $rate, count => $count, %o);
 }
 
@@ -88,22 +99,26 @@ sub define {
     # the service in Python takes a quarter of a minute for one of these
 
     burst(200, 5000, peers => [qw(ours floor nchan nats)]);
-    burst(1000, 1000, quick => {});
-    burst(5000, 200, peers => [qw(ours floor nchan nats)]);
+    burst(1000, 1000, goals => [[rate => undef, -6e6], [us => undef, 0.15]],
+          quick => {});
+    burst(5000, 200, goals => [[rate => undef, -3e6], [us => undef, 0.3]],
+          peers => [qw(ours floor nchan nats)]);
 
     add('one', 'stream', 'one-500', 'one subscriber, 500 records/s',
         sessions => 1, rate => 500, count => 2500,
+        goals => [[p50 => '+raw', 0.1]],
         peers => [qw(ours raw nchan nats python)],
         quick => { count => 1000 });
     add('one', 'flat', 'one-flat',
         'one subscriber, what lies in Kafka as fast as it goes',
         sessions => 1, count => 1000000, peers => [qw(ours raw)],
+        goals => [[rate => 'raw', -0.6]],
         quick => { count => 200000 });
 
     own_key(1000, 3000, quick => { count => 2000 });
     own_key(5000, 15000);
-    own_key(20000, 60000);
-    own_key(0, 200000, peers => [qw(ours floor raw nchan nats)]);
+    own_key(20000, 60000, goals => [['sum'], [p99 => undef, 10]]);
+    own_key(0, 200000, peers => [grep { $_ ne 'python' } @key]);
 
     for my $workers (1, 2, 4) {
         add('workers', 'stream', "workers-$workers",
@@ -135,8 +150,10 @@ sub define {
     }
 
     for my $n (10000, 100000) {
-        add('idle', 'idle', "idle-$n", comma($n) . ' idle subscribers, a key each',
+        add('idle', 'idle', "idle-$n",
+            comma($n) . ' idle subscribers, a key each',
             sessions => $n, keys => $n, rounds => 1,
+            goals => $n > 10000 ? [[percent => undef, 2]] : [],
             workers => $n > 10000 ? 8 : 1, hold => $n > 10000 ? 60 : 15,
             peers => $n > 10000 ? [qw(ours)]
                                 : [qw(ours ours-small nchan nats python)]);
@@ -151,17 +168,18 @@ sub define {
         peers => [qw(ours ours-churn)]);
     add('slow', 'stream', 'slow-0',
         '900 subscribers, 1 KB, 200 records/s: for comparison with slow-100',
-        sessions => 900, size => 1024, rate => 200, count => 600);
+        sessions => 900, size => 1024, rate => 200, count => 600,
+        sndbuf => '128k');
     add('slow', 'stream', 'slow-100',
         '1,000 subscribers, 1 KB, 200 records/s, 100 of them read nothing',
         sessions => 1000, stall => 100, size => 1024, rate => 200,
-        count => 600);
+        count => 600, sndbuf => '128k');
 
-    for (['100', 100, 300], ['1k', 1024, 300], ['64k', 65536, 20]) {
+    for (['100', 100, 300], ['1k', 1024, 300], ['64k', 65000, 20]) {
         my ($name, $size, $rate) = @$_;
 
         add('size', 'stream', "size-$name",
-            "200 subscribers, $rate records/s of $name bytes",
+            "200 subscribers, $rate records/s of " . comma($size) . ' bytes',
             sessions => 200, size => $size, rate => $rate,
             count => $rate * 3, peers => [qw(ours floor nchan)]);
     }
@@ -170,8 +188,8 @@ sub define {
         '1,000 subscribers, 100 records/s, TLS', tls => 1,
         sessions => 1000, rate => 100, count => 300,
         peers => [qw(ours nchan)]);
-    add('growth', 'stream', 'growth-20000x5',
-        '20,000 subscribers, 5 records/s', sessions => 19000, rate => 5,
+    add('growth', 'stream', 'growth-19000x5',
+        '19,000 subscribers, 5 records/s', sessions => 19000, rate => 5,
         count => 20, workers => 2, peers => [qw(ours floor)]);
 }
 

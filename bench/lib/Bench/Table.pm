@@ -6,6 +6,8 @@ package Bench::Table;
 use strict;
 use warnings;
 
+use Bench::Goals;
+
 # name, head, width, format
 my @columns = (
     [rate => 'deliv/s', 10, \&count],
@@ -84,6 +86,13 @@ sub print_shape {
     }
 
     remarks($peers, $results);
+
+    print "$_\n" for Bench::Goals::judge($shape, $results, sub {
+        my ($code) = @_;
+
+        return median(map { $code->($_) } 0 .. $rounds - 1);
+    });
+
     print "\n";
 }
 
