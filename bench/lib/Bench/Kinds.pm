@@ -30,7 +30,7 @@ sub measure {
     my $figures = with($env, $name, $shape, $context, $kinds{$shape->{kind}});
 
     if (!defined $figures->{writes} && $shape->{kind} eq 'stream'
-        && $name ne 'raw')
+        && $name ne 'raw' && ($shape->{rate} || !$env->{quick}))
     {
         $figures->{writes} = $context->{"writes-$name"}
             //= with($env, $name, { %$shape }, $context, \&count_writes);

@@ -26,7 +26,7 @@ sub run {
     my %o;
 
     GetOptionsFromArray(\@args, \%o, 'quick', 'all', 'list', 'rounds=i',
-                        'peers=s')
+                        'peers=s', 'hold=i')
         or exit 2;
 
     return list() if $o{list};
@@ -43,7 +43,9 @@ sub run {
 
     $| = 1;
 
-    my $env = { kafka => Test::Fanout::Kafka->new };
+    my $env = {
+        kafka => Test::Fanout::Kafka->new, quick => $o{quick},
+    };
 
     head();
 
@@ -51,6 +53,7 @@ sub run {
         my $rounds = $o{quick} ? 1 : $shape->{rounds} || 3;
 
         $rounds = $o{rounds} if $o{rounds};
+        $shape->{hold} = $o{hold} if $o{hold};
         shape($env, $shape, $rounds, \%o);
     }
 
