@@ -26,6 +26,9 @@ sub start {
     my $sndbuf = $shape->{sndbuf} ? " sndbuf=$shape->{sndbuf}" : '';
     my $workers = $self->{option} =~ /^(\d+)$/ ? $1 : $shape->{workers};
 
+    # so many subscribers on one machine may answer a ping late
+
+    $more .= ' fanout_ping 25s 60s;' if $shape->{sessions} > 20000;
     $more .= ' fanout_pending 512m;' if $shape->{kind} eq 'flat';
     $more .= ' fanout_pending 256k;' if $shape->{stall};
 
@@ -99,13 +102,28 @@ sub status {
 sub settle {
     my ($self) = @_;
 
-    wait_for(sub {
-        my $status = $self->status;
-        my $total = $status->{total};
+    my $want = $self->{shape}{sessions};
+    my $total;
 
-        return $total->{subscriptions} == $self->{shape}{sessions}
-               && served($status) >= $total->{filters};
-    }, 60, 'subscriptions that are served');
+    eval {
+        wait_for(sub {
+            my $status = $self->status;
+
+            $total = $status->{total};
+
+            return $total->{subscriptions} == $want
+                   && served($status) >= $total->{filters};
+        }, 20);
+    };
+
+    return if !$@;
+
+    my %refused = %{ $total->{refused} };
+
+    die join ' ', "$total->{subscriptions} of $want are served,",
+                  "$total->{sessions} sessions,",
+                  map({ "$_ $refused{$_}" }
+                      grep { $refused{$_} } sort keys %refused), "\n";
 }
 
 

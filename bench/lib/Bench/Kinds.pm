@@ -30,7 +30,8 @@ sub measure {
     my $figures = with($env, $name, $shape, $context, $kinds{$shape->{kind}});
 
     if (!defined $figures->{writes} && $shape->{kind} eq 'stream'
-        && $name ne 'raw' && ($shape->{rate} || !$env->{quick}))
+        && $name ne 'raw' && $shape->{miss} == 1
+        && ($shape->{rate} || !$env->{quick}))
     {
         $figures->{writes} = $context->{"writes-$name"}
             //= with($env, $name, { %$shape }, $context, \&count_writes);
@@ -183,6 +184,11 @@ sub figures {
         writes => defined $writes ? $writes / $n : undef,
         client => $f->{cpu} / 1e3 / $n, late => $late,
         bad => join(', ', @bad),
+
+        # what is for each record says nothing of deliveries, and pings of
+        # very many are more than these
+
+        $shape->{miss} > 1 ? (writes => undef, client => undef) : (),
     };
 }
 
