@@ -679,7 +679,7 @@ ngx_http_fanout_frame(ngx_conf_t *cf, void *post, void *data)
     size_t *sp = data;
 
     if (*sp > FO_SAY_MAX) {
-        return "must not be above 1g";
+        return "must not be above 1024m";
     }
 
     return ngx_http_fanout_above_zero(cf, post, data);

@@ -120,7 +120,7 @@ for (['fanout_owners', [qw(1 4 16)], [qw(0 17 -1 x)]],
 
 # sizes and times of a location
 
-for (['fanout_frame_max', ['1', '64k', '1g'], ['0', 'x', '1025m']],
+for (['fanout_frame_max', ['1', '64k', '1024m'], ['0', 'x', '1025m']],
      ['fanout_detach', ['on', 'off'], ['1', 'on off']],
      ['fanout_handshake_timeout', ['1ms', '10'], ['0', 'x', '-1']],
      ['fanout_ping', ['1s 1s', '25 10'],

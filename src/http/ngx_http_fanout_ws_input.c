@@ -151,7 +151,7 @@ ngx_http_fanout_ws_keep(ngx_http_fanout_ws_t *ws, fo_ws_event_t *ev)
 
         size = ngx_max(ws->size, 256);
 
-        /* fanout_frame_max is at most 1g */
+        /* fanout_frame_max is at most 1024m */
 
         while (size < ws->length + ev->data.len) {
             size *= 2;
