@@ -10,10 +10,13 @@ use parent -norequire, 'Bench::Peer';
 use Test::Fanout;
 use Test::Fanout::Status;
 
-# ours-join, ours-small
+# ours-join, ours-small, ours-detach
 my %more = (
     join => 'fanout_join 10ms;',
-    small => 'request_pool_size 6k; client_header_buffer_size 512;',
+    small => 'request_pool_size 5408; client_header_buffer_size 512; '
+             . 'connection_pool_size 384;',
+    detach => 'fanout_detach on; client_header_buffer_size 512; '
+              . 'connection_pool_size 384;',
 );
 
 
@@ -41,10 +44,10 @@ http {
     fanout_zone  main $zone;
     fanout_kafka main { bootstrap.servers %%BROKERS%%; }
     access_log   off;
+    $more
     server {
         listen 127.0.0.1:%%PORT_1%% backlog=4096$sndbuf%%SSL%%;
         %%CERTIFICATE%%
-        $more
         location /ws     { fanout_websocket bare; fanout_allow subscribe *; }
         location /status { fanout_status; }
     }

@@ -99,11 +99,6 @@ sub head {
 sub shape {
     my ($env, $shape, $rounds, $o) = @_;
 
-    if ($shape->{needs} && !Bench::Shapes::supported($shape->{needs})) {
-        print "$shape->{name}: left out, there is no $shape->{needs}\n\n";
-        return;
-    }
-
     my @peers = @{ $shape->{peers} };
 
     if ($o->{peers}) {

@@ -93,7 +93,7 @@ sub define {
 
     add('join', 'stream', 'join-1000x300',
         '1,000 subscribers, 300 records/s, fanout_join 10ms for ours',
-        needs => 'fanout_join', peers => [qw(ours ours-join floor nchan)],
+        peers => [qw(ours ours-join floor nchan)],
         sessions => 1000, rate => 300, count => 900);
 
     # the service in Python takes a quarter of a minute for one of these
@@ -155,8 +155,9 @@ sub define {
             sessions => $n, keys => $n, rounds => 1,
             goals => $n > 10000 ? [[percent => undef, 2]] : [],
             workers => $n > 10000 ? 8 : 1, hold => $n > 10000 ? 60 : 15,
-            peers => $n > 10000 ? [qw(ours)]
-                                : [qw(ours ours-small nchan nats python)]);
+            peers => $n > 10000 ? [qw(ours ours-detach)]
+                                : [qw(ours ours-small ours-detach nchan nats
+                                      python)]);
     }
 
     add('storm', 'storm', 'storm-5000',
@@ -221,18 +222,6 @@ sub wanted {
     @wanted = grep { $_->{quick} } @wanted if !@names;
 
     return map { +{ %$_, %{ $_->{quick} || {} } } } @wanted;
-}
-
-
-# is there such a directive?
-sub supported {
-    my ($directive) = @_;
-
-    open my $fh, '<', 'src/ngx_http_fanout_module.c'
-        or die "src/ngx_http_fanout_module.c: $!\n";
-    local $/;
-
-    return <$fh> =~ /ngx_string\("\Q$directive\E"\)/;
 }
 
 
