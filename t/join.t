@@ -20,7 +20,9 @@ http {
     fanout_kafka main { bootstrap.servers %%BROKERS%%; }
     server {
         listen 127.0.0.1:%%PORT_1%%;
-        location /ws     { fanout_websocket; fanout_allow subscribe *; }
+        fanout_allow subscribe *;
+        location /ws     { fanout_websocket; }
+        location /small  { fanout_websocket; fanout_pending 4k disconnect; }
         location /status { fanout_status; }
     }
 }
@@ -119,6 +121,23 @@ for my $workers (grep { $_ != 4 } workers()) {
     }
 
     ok((grep { $_ eq 'p' } @last), 'an answer takes along what waits');
+    $ws->close;
+
+    # who waits for us is not slow: more than may be pending, bit by bit
+
+    my $frames = $t->status->{total}{frames};
+
+    $ws = $t->subscribe('news/dave', path => '/small');
+    settled($t, 1, served($t->status) - 1);
+
+    for my $n (1 .. 8) {
+        $broker->produce('news', ['dave', "$n " . 'x' x 1500]);
+        wait_for(sub { $t->status->{total}{frames} == $frames + $n }, 10,
+                 'it is there');
+    }
+
+    @came = map { $ws->read_pair } 1 .. 6;
+    like($came[-1], qr/^6 x+$/, 'with a small fanout_pending, too');
     $ws->close;
     $t->stop;
 

@@ -207,12 +207,18 @@ fo_feed_policy(fo_feed_t *feed)
 
         lag = fo_feed_lag_bytes(&feed->log, &sub->pos);
 
-        if (lag <= s->pending) {
+        if (s->joined) {
 
-            if (s->joined && lag >= FO_JOIN_BYTES) {
+            /* it lags because it waits for us: it is not judged */
+
+            if (lag >= fo_min(FO_JOIN_BYTES, s->pending)) {
                 fo_session_ready(s);
             }
 
+            continue;
+        }
+
+        if (lag <= s->pending) {
             continue;
         }
 
