@@ -188,7 +188,7 @@ ngx_http_fanout_ws_start(ngx_http_fanout_ws_t *ws)
         return NGX_ERROR;
     }
 
-    ngx_http_fanout_ws_detach(ws);
+    ngx_http_fanout_ws_detach(ws, 1);
 
     return NGX_OK;
 }
@@ -240,13 +240,23 @@ ngx_http_fanout_ws_fixed(ngx_http_fanout_ws_t *ws)
 void
 ngx_http_fanout_ws_cleanup(void *data)
 {
-    ngx_http_fanout_ws_t  *ws = data;
+    ngx_http_fanout_ws_t *ws = data;
+
+    ngx_http_request_t  *r;
+
+    r = ws->request;
 
     if (!ws->done && ws->client.connection->close) {
         ngx_http_fanout_ws_last(ws);
     }
 
     ws->done = 1;
+
+    /* nginx may go on with a request that we have ended */
+
+    if (r && ngx_http_get_module_ctx(r, ngx_http_fanout_module) == ws) {
+        ngx_http_set_ctx(r, NULL, ngx_http_fanout_module);
+    }
 
     ngx_http_fanout_client_remove(&ws->client);
 
@@ -371,7 +381,7 @@ ngx_http_fanout_ws_read(ngx_http_fanout_ws_t *ws)
         return;
     }
 
-    ngx_http_fanout_ws_detach(ws);
+    ngx_http_fanout_ws_detach(ws, 0);
 }
 
 
@@ -429,7 +439,7 @@ ngx_http_fanout_ws_write(ngx_http_fanout_ws_t *ws)
     }
 #endif
 
-    ngx_http_fanout_ws_detach(ws);
+    ngx_http_fanout_ws_detach(ws, 0);
 
     fo_session_writable(&ws->session);
 }

@@ -77,8 +77,9 @@ void ngx_http_fanout_ws_finalize(ngx_http_fanout_ws_t *ws, ngx_int_t rc);
 /* last words if c->close is set, and all memory but the connection's */
 void ngx_http_fanout_ws_cleanup(void *data);
 
-/* fanout_detach: gives the request back soon, if it is needed no more */
-void ngx_http_fanout_ws_detach(ngx_http_fanout_ws_t *ws);
+/* fanout_detach: gives the request back soon, if it is needed no more; one
+   that is fresh is still held by those who called */
+void ngx_http_fanout_ws_detach(ngx_http_fanout_ws_t *ws, ngx_uint_t fresh);
 
 /* the end of a session without request: rc as for a request */
 void ngx_http_fanout_ws_gone(ngx_http_fanout_ws_t *ws, ngx_int_t rc);

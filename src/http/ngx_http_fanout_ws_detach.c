@@ -31,7 +31,7 @@ static ngx_event_handler_pt  ngx_http_fanout_request_handler;
 
 
 void
-ngx_http_fanout_ws_detach(ngx_http_fanout_ws_t *ws)
+ngx_http_fanout_ws_detach(ngx_http_fanout_ws_t *ws, ngx_uint_t fresh)
 {
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
@@ -42,6 +42,13 @@ ngx_http_fanout_ws_detach(ngx_http_fanout_ws_t *ws)
     if (!ws->conf->detach || r == NULL || ws->detaching || ws->done
         || !ws->subscribed || ws->closing || r->out || c->buffered)
     {
+        return;
+    }
+
+    /* who else holds it (mirror) does not say when it lets go: the next read
+       or write looks again */
+
+    if (!fresh && (r->main->count != 1 || r->blocked)) {
         return;
     }
 
@@ -66,9 +73,14 @@ ngx_http_fanout_ws_detach_handler(ngx_event_t *ev)
 
     ws = ngx_http_get_module_ctx(r, ngx_http_fanout_module);
 
-    ws->detaching = 0;
+    if (ws) {
+        ws->detaching = 0;
+    }
 
-    if (c->close || c->error || ev->timedout || ws->done || ws->closing
+    /* it was ended meanwhile, and nginx does what comes after (post_action) */
+
+    if (ws == NULL || ws->done || ws->closing
+        || c->close || c->error || ev->timedout
         || r->main->count != 1 || r->blocked || r->out || c->buffered)
     {
         ev->handler = ngx_http_fanout_request_handler;
@@ -176,7 +188,9 @@ ngx_http_fanout_ws_gone(ngx_http_fanout_ws_t *ws, ngx_int_t rc)
 
     ngx_http_fanout_ws_cleanup(ws);
 
-    if (rc == NGX_OK && !c->error) {
+    /* nothing is to be awaited from who has ended its side */
+
+    if (rc == NGX_OK && !c->error && !c->read->eof) {
         ngx_http_fanout_ws_linger(c);
 
     } else {
