@@ -25,6 +25,8 @@ http {
         fanout_allow subscribe *;
         location /mirror { mirror /copy; fanout_websocket echo;
                            fanout_ping 200ms 10s; }
+        location /asks   { mirror /copy; fanout_websocket;
+                           fanout_handshake_timeout 300ms; }
         location /post   { post_action /copy; fanout_websocket; }
         location /ws     { fanout_websocket; }
         location /copy   { internal; proxy_pass http://%%PEER%%; }
@@ -37,7 +39,8 @@ my $kafka = Test::Fanout::Kafka->shared;
 
 # a server that answers when it is told to
 
-my $peer = IO::Socket::INET->new(Listen => 10, Timeout => 20, LocalAddr => '127.0.0.1')
+my $peer = IO::Socket::INET->new(Listen => 10, Timeout => 20,
+                                 LocalAddr => '127.0.0.1')
     or die "listen: $!";
 
 for my $workers (grep { $_ != 2 } workers()) {
@@ -49,18 +52,34 @@ for my $workers (grep { $_ != 2 } workers()) {
     $t->start;
 
     my $logged = sub { () = $t->read_file('access.log')
-                            =~ m{ HTTP/1\.1" 101 }g };
+                            =~ m{GET /mirror HTTP/1\.1" 101 }g };
 
     # the request is given back when the copy is answered, not before, and
     # nobody looks for that all the time
 
     my $ws = $t->ws('/mirror');
     my $copy = $peer->accept;
+
+    $ws->{pongs} = 0;
+    is($ws->read_frame->{opcode}, 9, 'pinged while the copy is sent');
+    $ws->send_frame(opcode => 10, payload => '');
+
+    my $asks = $t->ws('/asks');
+    my $second = $peer->accept;
+
+    is($asks->read_message->{payload}, "what topic/key do you want?\n",
+       'asked');
+    is($asks->read_described, "text: no subscription in time\n",
+       'and waited for');
+    $second->close;
+    $asks->abort;
+
     my $used = sub { my $sum = 0; $sum += cpu_seconds($_)
                          for $t->worker_pids; $sum };
     my $before = $used->();
 
     $ws->text('x');
+    $ws->{pongs} = 1;
     is($ws->read_described, 'text: x', 'served while the copy is sent');
 
     sleep 1;

@@ -180,7 +180,9 @@ ngx_http_fanout_ws_start(ngx_http_fanout_ws_t *ws)
         return NGX_ERROR;
     }
 
-    if (c->read->ready) {
+    /* a subrequest that is yet to run (mirror) takes our timer away */
+
+    if (c->read->ready || r->main->count > 2) {
         ngx_post_event(c->read, &ngx_posted_next_events);
     }
 
@@ -370,6 +372,11 @@ ngx_http_fanout_ws_read(ngx_http_fanout_ws_t *ws)
             ngx_http_fanout_ws_finalize(ws, NGX_ERROR);
             return;
         }
+    }
+
+    if (!rev->timer_set) {
+        ngx_add_timer(rev, ws->subscribed ? ws->conf->ping_interval
+                                          : ws->conf->handshake_timeout);
     }
 
     if (i == NGX_HTTP_FANOUT_READS && rev->ready) {
