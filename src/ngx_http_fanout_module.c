@@ -64,7 +64,8 @@ static ngx_conf_post_t  ngx_http_fanout_positive = {
 };
 
 
-#define NGX_HTTP_FANOUT_JOIN_MAX  60000    /* ms */
+#define NGX_HTTP_FANOUT_JOIN_MAX   60000    /* ms */
+#define NGX_HTTP_FANOUT_FRAME_MAX  (1U << 30)
 
 static ngx_conf_post_t  ngx_http_fanout_minute = {
     ngx_http_fanout_at_most
@@ -678,7 +679,7 @@ ngx_http_fanout_frame(ngx_conf_t *cf, void *post, void *data)
 {
     size_t *sp = data;
 
-    if (*sp > FO_SAY_MAX) {
+    if (*sp > NGX_HTTP_FANOUT_FRAME_MAX) {
         return "must not be above 1024m";
     }
 

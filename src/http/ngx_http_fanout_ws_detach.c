@@ -16,6 +16,7 @@
 #include "http/ngx_http_fanout_ws.h"
 
 
+static ngx_uint_t ngx_http_fanout_ws_busy(ngx_http_fanout_ws_t *ws);
 static void ngx_http_fanout_ws_detach_handler(ngx_event_t *ev);
 static void ngx_http_fanout_ws_give_back(ngx_http_fanout_ws_t *ws);
 static void ngx_http_fanout_ws_free_buffers(ngx_connection_t *c,
@@ -39,8 +40,8 @@ ngx_http_fanout_ws_detach(ngx_http_fanout_ws_t *ws, ngx_uint_t fresh)
     r = ws->request;
     c = ws->client.connection;
 
-    if (!ws->conf->detach || r == NULL || ws->detaching || ws->done
-        || !ws->subscribed || ws->closing || r->out || c->buffered)
+    if (!ws->conf->detach || r == NULL || ws->detaching
+        || !ws->subscribed || ngx_http_fanout_ws_busy(ws))
     {
         return;
     }
@@ -58,6 +59,32 @@ ngx_http_fanout_ws_detach(ngx_http_fanout_ws_t *ws, ngx_uint_t fresh)
     c->read->handler = ngx_http_fanout_ws_detach_handler;
 
     ngx_post_event(c->read, &ngx_posted_next_events);
+}
+
+
+/* it ends, or not all of the 101 is sent */
+
+static ngx_uint_t
+ngx_http_fanout_ws_busy(ngx_http_fanout_ws_t *ws)
+{
+    ngx_connection_t  *c;
+
+    c = ws->client.connection;
+
+#if (NGX_SSL)
+
+    /* TLS has put handlers away, which it will restore */
+
+    if (c->ssl
+        && (c->ssl->saved_read_handler || c->ssl->saved_write_handler))
+    {
+        return 1;
+    }
+
+#endif
+
+    return ws->done || ws->closing || c->close || c->error || c->buffered
+           || ws->request->out;
 }
 
 
@@ -79,9 +106,8 @@ ngx_http_fanout_ws_detach_handler(ngx_event_t *ev)
 
     /* it was ended meanwhile, and nginx does what comes after (post_action) */
 
-    if (ws == NULL || ws->done || ws->closing
-        || c->close || c->error || ev->timedout
-        || r->main->count != 1 || r->blocked || r->out || c->buffered)
+    if (ws == NULL || ngx_http_fanout_ws_busy(ws) || ev->timedout
+        || r->main->count != 1 || r->blocked)
     {
         ev->handler = ngx_http_fanout_request_handler;
         ev->handler(ev);
@@ -114,6 +140,10 @@ ngx_http_fanout_ws_give_back(ngx_http_fanout_ws_t *ws)
     ws->request = NULL;
 
     ngx_http_free_request(r, 0);
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
 
     c->destroyed = 0;
     c->data = ws;

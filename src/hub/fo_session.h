@@ -22,7 +22,7 @@ typedef struct fo_sub_s      fo_sub_t;
 
 
 #define FO_SEND_VECTORS  64     /* at most, in one send */
-#define FO_SAY_MAX       (1U << 30)
+#define FO_SAY_MAX       ((1U << 30) + 4096)   /* a message, and frames */
 
 
 /* a kind of transport */
