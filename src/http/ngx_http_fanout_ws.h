@@ -1,8 +1,9 @@
 
 /*
  * A websocket session, as the files of the transport share it:
- * ngx_http_fanout_websocket.c (its life), ngx_http_fanout_ws_input.c and
- * ngx_http_fanout_ws_send.c.
+ * ngx_http_fanout_websocket.c (its life), ngx_http_fanout_ws_end.c,
+ * ngx_http_fanout_ws_input.c, ngx_http_fanout_ws_send.c and
+ * ngx_http_fanout_ws_detach.c.
  */
 
 
@@ -71,6 +72,13 @@ void ngx_http_fanout_ws_alive(ngx_http_fanout_ws_t *ws);
 void ngx_http_fanout_ws_read(ngx_http_fanout_ws_t *ws);
 void ngx_http_fanout_ws_write(ngx_http_fanout_ws_t *ws);
 
+/* no more than what was said is sent, and no waiting for a peer that takes
+   none */
+void ngx_http_fanout_ws_end(ngx_http_fanout_ws_t *ws);
+
+/* fanout_drain: its turn has come */
+void ngx_http_fanout_ws_leave(ngx_http_fanout_client_t *client);
+
 /* ends the session; "ws" may be gone when it returns */
 void ngx_http_fanout_ws_finalize(ngx_http_fanout_ws_t *ws, ngx_int_t rc);
 
@@ -87,6 +95,9 @@ void ngx_http_fanout_ws_gone(ngx_http_fanout_ws_t *ws, ngx_int_t rc);
 /* of fo_transport_ops_t */
 ssize_t ngx_http_fanout_ws_send(fo_session_t *s,
     const struct iovec *iov, unsigned n, unsigned *busy);
+void ngx_http_fanout_ws_event(fo_session_t *s, fo_sub_t *sub,
+    const fo_event_t *ev);
+void ngx_http_fanout_ws_ended(fo_session_t *s, unsigned broken);
 
 
 #endif /* NGX_HTTP_FANOUT_WS_H */
