@@ -70,7 +70,7 @@ my @sessions = sessions();
 my ($owner) = sort { $b->{sources} <=> $a->{sources} }
               @{ $t->status->{workers} };
 
-$t->expect(qr/exited on signal 9/);
+$t->expect(qr/exited on signal 9/, qr/ was locked by \d+$/);
 kill 'KILL', $owner->{pid};
 
 wait_for(sub {

@@ -34,7 +34,7 @@ my ($warm, $many) = flavor() eq 'asan' ? (10, 20) : (20, 100);
 my ($before, $after);
 
 $t->start;
-$t->expect(qr/exited on signal 9/);
+$t->expect(qr/exited on signal 9/, qr/ was locked by \d+$/);
 
 
 # three live workers, and no slot of one that is dead
