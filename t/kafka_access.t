@@ -92,7 +92,7 @@ told('of a topic that is forbidden', sub {
 
 comes($other, 'other', 'not concerned');
 $kafka->produce('mine', ['k', "meanwhile $_"]) for 1 .. 3;
-is($t->status->{total}{sessions}, 2, 'sessions stay');
+sessions_are($t, 2, 'sessions stay');
 
 $kafka->topic('undeny', 'mine', 'User:alice');
 
@@ -120,7 +120,7 @@ in_time($begin, 4, 'in time');
 $ws->abort;
 
 $kafka->produce('mine', ['k', "later $_"]) for 1 .. 3;
-is($t->status->{total}{sessions}, 2, 'sessions stay');
+sessions_are($t, 2, 'sessions stay');
 
 $kafka->stop;
 $kafka->password('secret');

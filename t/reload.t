@@ -120,7 +120,7 @@ is($t->get('/ws')->{status}, 204, 'the old one is not');
 
 reload('no location', ws => '');
 is($t->get('/other')->{status}, 204, 'no location is there');
-is($t->status->{total}{sessions}, 10, 'of this zone are the last two');
+sessions_are($t, 10, 'of this zone are the last two');
 
 reload('no module in use', zone => '');
 is($t->get('/status')->{status}, 204, 'nor any other');

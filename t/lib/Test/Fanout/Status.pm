@@ -7,11 +7,12 @@ use warnings;
 
 use Exporter qw(import);
 use JSON::PP ();
+use Test::More ();
 
 use Test::Fanout qw(wait_for);
 
-our @EXPORT = qw(subscribe_or_not settled served quiet broken leftovers
-                 caught_up cpu_seconds);
+our @EXPORT = qw(subscribe_or_not settled sessions_are served quiet broken
+                 leftovers caught_up cpu_seconds);
 
 
 # how many filters have been served so far, in all workers: each is counted
@@ -61,6 +62,22 @@ sub settled {
                && served($status) - ($before || 0) >= $total->{filters}
                && $status;
     }, $seconds || 20, "$subscriptions subscriptions");
+}
+
+
+# a test: so many sessions, when those that a client has seen end have ended
+sub sessions_are {
+    my ($t, $want, $name) = @_;
+
+    my $n;
+
+    eval {
+        wait_for(sub { ($n = $t->status->{total}{sessions}) == $want });
+    };
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    return Test::More::is($n, $want, $name);
 }
 
 
