@@ -164,7 +164,7 @@ sub wrong_replies {
     my $status = $t->status;
 
     is($status->{total}{refused}{bad_subscription}, 2 * @cases, 'counted');
-    is($status->{total}{sessions}, 0, 'none is left');
+    sessions_are($t, 0, 'none is left');
 }
 
 

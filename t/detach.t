@@ -60,18 +60,6 @@ sub begin {
 }
 
 
-# lines of the access log, when there are so many
-sub lines {
-    my ($n, $name) = @_;
-
-    my $lines = sub { () = $t->read_file('access.log')
-                           =~ m{ HTTP/1\.1" 101 }g };
-
-    eval { wait_for(sub { $lines->() >= $n }, 10, 'lines') };
-    is(scalar $lines->(), $n, $name);
-}
-
-
 for my $workers (grep { $_ != 2 } workers()) {
     begin($workers, '0');
 
@@ -80,9 +68,9 @@ for my $workers (grep { $_ != 2 } workers()) {
     my $stream = Test::Fanout::Stream->new($broker, 'orders');
 
     $stream->join($t->subscribe('orders')) for 1 .. 5;
-    lines(5, 'logged when they are served');
+    lines_are($t, 5, 'logged when they are served');
     $stream->join($t->subscribe('orders', @tls)) for 1 .. 5;
-    lines(10, 'over TLS, too');
+    lines_are($t, 10, 'over TLS, too');
     $stream->settle;
     is($stream->wrong, '', 'each record once, in order');
 
@@ -96,9 +84,9 @@ for my $workers (grep { $_ != 2 } workers()) {
 
     my @few = map { $t->subscribe('orders', path => '/few') } 1;
 
-    lines(12, 'one more');
+    lines_are($t, 12, 'one more');
     push @few, $t->subscribe('orders', path => '/few');
-    lines(13, 'the first one does not count any more');
+    lines_are($t, 13, 'the first one does not count any more');
 
     my $kept = $t->subscribe('orders', path => '/kept');
 
@@ -172,7 +160,7 @@ for my $workers (grep { $_ != 2 } workers()) {
     my @all = map { $t->subscribe('orders', $_ % 2 ? @tls : ()) } 1 .. 10;
 
     settled($t, 10);
-    lines(10, 'all are served');
+    lines_are($t, 10, 'all are served');
 
     @old = $t->reload;
     is(scalar(grep { join(' ', $_->read_close) eq '1001 going away' } @all),

@@ -158,8 +158,7 @@ EOC
 
     is($_->close, 1000, 'closed') for $stream->sessions;
     is(quiet($t), '', 'nothing is left');
-    is(scalar(() = $t->read_file('access.log') =~ m{ HTTP/1\.1" 101 }g), 20,
-       'a line for each');
+    lines_are($t, 20, 'a line for each');
 
     $t->stop;
 }

@@ -11,8 +11,8 @@ use Test::More ();
 
 use Test::Fanout qw(wait_for);
 
-our @EXPORT = qw(subscribe_or_not settled sessions_are served quiet broken
-                 leftovers caught_up cpu_seconds);
+our @EXPORT = qw(subscribe_or_not settled sessions_are lines_are served
+                 quiet broken leftovers caught_up cpu_seconds);
 
 
 # how many filters have been served so far, in all workers: each is counted
@@ -73,6 +73,26 @@ sub sessions_are {
 
     eval {
         wait_for(sub { ($n = $t->status->{total}{sessions}) == $want });
+    };
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    return Test::More::is($n, $want, $name);
+}
+
+
+# a test: so many lines of websockets in the access log, when those that have
+# ended are written
+sub lines_are {
+    my ($t, $want, $name) = @_;
+
+    my $n;
+
+    eval {
+        wait_for(sub {
+            $n = () = $t->read_file('access.log') =~ m{ HTTP/1\.1" 101 }g;
+            return $n >= $want;
+        });
     };
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
