@@ -31,7 +31,7 @@ static void fo_sub_link(fo_sub_t *sub);
 static void fo_feed_missed(fo_queue_t *list, uint64_t frames, int counted);
 static void fo_feed_policy(fo_feed_t *feed);
 static void fo_session_join(fo_session_t *s, uint32_t now);
-static void fo_joined_ready(fo_hub_t *hub);
+static void fo_joined_ready(fo_hub_t *hub, uint32_t now);
 static void fo_session_flush(fo_session_t *s);
 static unsigned fo_session_gather(fo_session_t *s, struct iovec *iov);
 static void fo_session_sent(fo_session_t *s, size_t n);
@@ -105,12 +105,9 @@ fo_joined_due(fo_hub_t *hub)
 
 
 static void
-fo_joined_ready(fo_hub_t *hub)
+fo_joined_ready(fo_hub_t *hub, uint32_t now)
 {
-    uint32_t       now;
     fo_session_t  *s;
-
-    now = (uint32_t) fo_hub_now(hub);
 
     while (!fo_queue_empty(&hub->joined)) {
         s = fo_data(hub->joined.next, fo_session_t, queue);
@@ -267,7 +264,7 @@ fo_flush(fo_hub_t *hub)
 
     start = fo_hub_now(hub);
 
-    fo_joined_ready(hub);
+    fo_joined_ready(hub, (uint32_t) start);
 
     for (n = 1; !fo_queue_empty(&hub->ready); n++) {
         q = hub->ready.next;
