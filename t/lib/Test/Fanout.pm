@@ -47,9 +47,6 @@ use Time::HiRes qw(time);
 use Test::Fanout::Process;
 use Test::Fanout::WebSocket;
 
-*PATIENCE = \$Test::Fanout::Process::PATIENCE;
-our $PATIENCE;
-
 our @EXPORT = qw(wait_for in_time workers few_workers flavor util free_port);
 
 my $owner = $$;
@@ -117,7 +114,7 @@ sub free_port {
 sub wait_for {
     my ($code, $seconds, $what) = @_;
 
-    my $until = time() + $PATIENCE * ($seconds || 10);
+    my $until = time() + $Test::Fanout::Process::PATIENCE * ($seconds || 10);
 
     for ( ;; ) {
         my $value = $code->();
@@ -699,11 +696,13 @@ sub load {
     my ($self, @args) = @_;
 
     my ($at) = grep { $args[$_] eq '--timeout' } 0 .. $#args;
-    my ($timeout) = defined $at ? (splice @args, $at, 2)[1] : 60;
+    my $timeout = defined $at ? (splice @args, $at, 2)[1] : 60;
+
+    $timeout *= $Test::Fanout::Process::PATIENCE;
 
     return Test::Fanout::Process->new(
         cmd => [util('wsload'), '--port', $self->port,
-                '--timeout', $PATIENCE * $timeout, @args],
+                '--timeout', $timeout, @args],
         in => 1);
 }
 
