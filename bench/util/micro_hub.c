@@ -30,6 +30,7 @@ static int32_t hub_partition(void *ctx, const fo_str_t *topic,
     const fo_str_t *key, uint32_t partitions);
 static ssize_t hub_send(fo_session_t *s, const struct iovec *iov, unsigned n,
     unsigned *busy);
+static void hub_soon(const fo_session_t *s);
 static void hub_event(fo_session_t *s, fo_sub_t *sub, const fo_event_t *ev);
 static void hub_ended(fo_session_t *s, unsigned broken);
 
@@ -56,7 +57,7 @@ static const fo_source_ops_t  source = {
 
 
 static const fo_transport_ops_t  transport = {
-    hub_send, hub_event, hub_ended
+    hub_send, hub_soon, hub_event, hub_ended
 };
 
 
@@ -153,6 +154,13 @@ hub_send(fo_session_t *s, const struct iovec *iov, unsigned n, unsigned *busy)
     sent++;
 
     return len;
+}
+
+
+static void
+hub_soon(const fo_session_t *s)
+{
+    (void) s;
 }
 
 

@@ -57,8 +57,8 @@ typedef struct ngx_http_fanout_client_s  ngx_http_fanout_client_t;
 typedef void (*ngx_http_fanout_client_pt)(ngx_http_fanout_client_t *client);
 
 struct ngx_http_fanout_client_s {
-    ngx_queue_t                 queue;         /* prev NULL: not added */
     ngx_connection_t           *connection;
+    ngx_queue_t                 queue;         /* prev NULL: not added */
     ngx_http_fanout_client_pt   leave;         /* says goodbye, and removes it
                                                   now or later; NULL: was
                                                   called */

@@ -28,6 +28,7 @@ static void ngx_http_fanout_ws_preread(ngx_http_fanout_ws_t *ws);
 
 static const fo_transport_ops_t  ngx_http_fanout_ws_ops = {
     ngx_http_fanout_ws_send,
+    ngx_http_fanout_ws_soon,
     ngx_http_fanout_ws_event,
     ngx_http_fanout_ws_ended
 };
@@ -94,7 +95,7 @@ ngx_http_fanout_websocket_handler(ngx_http_request_t *r)
                     &ngx_http_fanout_ws_ops);
 
     ws->session.pending = conf->pending;
-    ws->session.policy = (fo_pending_e) conf->policy;
+    ws->session.policy = conf->policy & 3;
 
     fo_ws_parser_init(&ws->parser, conf->frame_max);
 

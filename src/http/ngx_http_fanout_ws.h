@@ -21,15 +21,8 @@
 
 typedef struct {
     fo_session_t                 session;    /* must be first */
-    ngx_http_fanout_client_t     client;
-    ngx_http_request_t          *request;    /* NULL: given back */
-    ngx_http_fanout_loc_conf_t  *conf;
-    const fo_dialect_t          *dialect;
-    fo_ws_parser_t               parser;
-    u_char                      *message;    /* of an unfinished message */
-    uint32_t                     length;
-    uint32_t                     size;
     uint32_t                     heard;      /* ms, low bits: bytes came last */
+    unsigned                     plain:1;    /* no TLS, and the 101 is sent */
     unsigned                     subscribed:1;
     unsigned                     pinged:1;   /* and not heard since */
     unsigned                     held:1;     /* not read: answers wait */
@@ -38,6 +31,14 @@ typedef struct {
     unsigned                     closed:1;   /* the peer's Close or end came */
     unsigned                     done:1;     /* finalized */
     unsigned                     detaching:1;
+    ngx_http_fanout_client_t     client;
+    ngx_http_request_t          *request;    /* NULL: given back */
+    ngx_http_fanout_loc_conf_t  *conf;
+    const fo_dialect_t          *dialect;
+    fo_ws_parser_t               parser;
+    u_char                      *message;    /* of an unfinished message */
+    uint32_t                     length;
+    uint32_t                     size;
 } ngx_http_fanout_ws_t;
 
 
@@ -93,6 +94,7 @@ void ngx_http_fanout_ws_detach(ngx_http_fanout_ws_t *ws, ngx_uint_t fresh);
 void ngx_http_fanout_ws_gone(ngx_http_fanout_ws_t *ws, ngx_int_t rc);
 
 /* of fo_transport_ops_t */
+void ngx_http_fanout_ws_soon(const fo_session_t *s);
 ssize_t ngx_http_fanout_ws_send(fo_session_t *s,
     const struct iovec *iov, unsigned n, unsigned *busy);
 void ngx_http_fanout_ws_event(fo_session_t *s, fo_sub_t *sub,

@@ -122,12 +122,12 @@ ngx_http_fanout_ws_last(ngx_http_fanout_ws_t *ws)
     busy = 0;
 
     if (s->rest.chunk) {
-        iov[n].iov_base = s->rest.data;
+        iov[n].iov_base = s->rest.chunk->data + s->rest.pos;
         iov[n++].iov_len = s->rest.len;
     }
 
-    if (fo_session_unsent(s)) {
-        iov[n].iov_base = s->out + s->out_pos;
+    if (s->out) {
+        iov[n].iov_base = s->out->data + s->out->pos;
         iov[n++].iov_len = fo_session_unsent(s);
     }
 

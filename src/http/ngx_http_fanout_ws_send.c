@@ -7,15 +7,35 @@
 
 #include "http/ngx_http_fanout_ws.h"
 
+#include <sys/syscall.h>
+
 
 static void ngx_http_fanout_ws_progress(ngx_http_fanout_ws_t *ws);
+static ssize_t ngx_http_fanout_ws_send_first(ngx_http_fanout_ws_t *ws,
+    const struct iovec *iov, unsigned n, unsigned *busy);
 static ssize_t ngx_http_fanout_ws_writev(ngx_connection_t *c,
-    const struct iovec *iov, unsigned n);
+    const struct iovec *iov, unsigned n, unsigned *busy);
+static ssize_t ngx_http_fanout_ws_write_one(ngx_socket_t fd,
+    const struct iovec *iov);
 static ssize_t ngx_http_fanout_ws_send_chain(ngx_connection_t *c,
     const struct iovec *iov, unsigned n, unsigned *busy);
 
 
 /* The transport's side of the hub. */
+
+void
+ngx_http_fanout_ws_soon(const fo_session_t *s)
+{
+    const ngx_connection_t  *c;
+
+    c = ((const ngx_http_fanout_ws_t *) s)->client.connection;
+
+    /* fd, sent */
+
+    __builtin_prefetch(c);
+    __builtin_prefetch(&c->sent, 1);
+}
+
 
 ssize_t
 ngx_http_fanout_ws_send(fo_session_t *s, const struct iovec *iov,
@@ -28,28 +48,11 @@ ngx_http_fanout_ws_send(fo_session_t *s, const struct iovec *iov,
     ws = (ngx_http_fanout_ws_t *) s;
     c = ws->client.connection;
 
-    if (c->error) {
-        return FO_ERROR;
-    }
+    /* a plain one that isn't busy can be written to: nothing else of the
+       connection needs to be looked at */
 
-    if ((ws->request && ws->request->out) || c->buffered
-        || !c->write->ready)
-    {
-        /* the 101, or what TLS holds, goes first */
-
-        rc = 0;
-        *busy = 1;
-
-    } else if (c->ssl) {
-        rc = ngx_http_fanout_ws_send_chain(c, iov, n, busy);
-
-    } else {
-        rc = ngx_http_fanout_ws_writev(c, iov, n);
-
-        if (!c->write->ready) {
-            *busy = 1;
-        }
-    }
+    rc = ws->plain ? ngx_http_fanout_ws_writev(c, iov, n, busy)
+                   : ngx_http_fanout_ws_send_first(ws, iov, n, busy);
 
     if (rc == FO_ERROR) {
         c->error = 1;
@@ -60,11 +63,42 @@ ngx_http_fanout_ws_send(fo_session_t *s, const struct iovec *iov,
         return FO_ERROR;
     }
 
-    if (rc > 0) {
+    if (rc > 0 && (ws->held || ws->closing)) {
         ngx_http_fanout_ws_progress(ws);
     }
 
     return rc;
+}
+
+
+/* the 101, or what TLS holds, goes first */
+
+static ssize_t
+ngx_http_fanout_ws_send_first(ngx_http_fanout_ws_t *ws,
+    const struct iovec *iov, unsigned n, unsigned *busy)
+{
+    ngx_connection_t  *c;
+
+    c = ws->client.connection;
+
+    if (c->error) {
+        return FO_ERROR;
+    }
+
+    if ((ws->request && ws->request->out) || c->buffered
+        || !c->write->ready)
+    {
+        *busy = 1;
+        return 0;
+    }
+
+    if (c->ssl) {
+        return ngx_http_fanout_ws_send_chain(c, iov, n, busy);
+    }
+
+    ws->plain = 1;
+
+    return ngx_http_fanout_ws_writev(c, iov, n, busy);
 }
 
 
@@ -93,7 +127,7 @@ ngx_http_fanout_ws_progress(ngx_http_fanout_ws_t *ws)
 
 static ssize_t
 ngx_http_fanout_ws_writev(ngx_connection_t *c, const struct iovec *iov,
-    unsigned n)
+    unsigned n, unsigned *busy)
 {
     size_t     size;
     ssize_t    sent;
@@ -107,7 +141,7 @@ ngx_http_fanout_ws_writev(ngx_connection_t *c, const struct iovec *iov,
     }
 
     do {
-        sent = (n == 1) ? send(c->fd, iov->iov_base, iov->iov_len, 0)
+        sent = (n == 1) ? ngx_http_fanout_ws_write_one(c->fd, iov)
                         : writev(c->fd, iov, (int) n);
         err = (sent == -1) ? ngx_errno : 0;
     } while (err == NGX_EINTR);
@@ -117,6 +151,7 @@ ngx_http_fanout_ws_writev(ngx_connection_t *c, const struct iovec *iov,
 
         if ((size_t) sent < size) {
             c->write->ready = 0;
+            *busy = 1;
         }
 
         return sent;
@@ -125,6 +160,7 @@ ngx_http_fanout_ws_writev(ngx_connection_t *c, const struct iovec *iov,
     c->write->ready = 0;
 
     if (err == NGX_EAGAIN) {
+        *busy = 1;
         return 0;
     }
 
@@ -132,6 +168,24 @@ ngx_http_fanout_ws_writev(ngx_connection_t *c, const struct iovec *iov,
     (void) ngx_connection_error(c, err, "websocket send failed");
 
     return FO_ERROR;
+}
+
+
+/*
+ * In a process with threads, and librdkafka brings some, send() of glibc
+ * makes itself cancelable and back, with two locked operations.  Nobody
+ * cancels a thread here.  With a sanitizer it is send(), whose bytes are
+ * checked.
+ */
+
+static ssize_t
+ngx_http_fanout_ws_write_one(ngx_socket_t fd, const struct iovec *iov)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return send(fd, iov->iov_base, iov->iov_len, 0);
+#else
+    return syscall(SYS_sendto, fd, iov->iov_base, iov->iov_len, 0, NULL, 0);
+#endif
 }
 
 

@@ -32,6 +32,7 @@ static void fo_feed_missed(fo_queue_t *list, uint64_t frames, int counted);
 static void fo_feed_policy(fo_feed_t *feed);
 static void fo_session_join(fo_session_t *s, uint32_t now);
 static void fo_joined_ready(fo_hub_t *hub, uint32_t now);
+static void fo_flush_ahead(fo_hub_t *hub);
 static void fo_session_flush(fo_session_t *s);
 static unsigned fo_session_gather(fo_session_t *s, struct iovec *iov);
 static void fo_session_sent(fo_session_t *s, size_t n);
@@ -271,6 +272,7 @@ fo_flush(fo_hub_t *hub)
         s = fo_data(q, fo_session_t, queue);
 
         fo_queue_remove(&s->queue);
+        fo_flush_ahead(hub);
         fo_session_flush(s);
 
         if (n == FO_FLUSH_SENDS
@@ -281,6 +283,42 @@ fo_flush(fo_hub_t *hub)
     }
 
     return !fo_queue_empty(&hub->ready);
+}
+
+
+/*
+ * What the kernel touches in a send drives the next sessions out of the
+ * caches.  So that they come back while it runs, the lines of the session
+ * after the next are asked for, then what those of the next one lead to.
+ */
+
+static void
+fo_flush_ahead(fo_hub_t *hub)
+{
+    u_char              *p;
+    fo_queue_t          *q;
+    const fo_session_t  *s;
+
+    q = hub->ready.next;
+
+    if (q == &hub->ready) {
+        return;
+    }
+
+    s = fo_data(q, fo_session_t, queue);
+
+    __builtin_prefetch(fo_data(s->ready.next, fo_sub_t, ready));
+    s->ops->soon(s);
+
+    q = q->next;
+
+    if (q != &hub->ready) {
+        p = (u_char *) fo_data(q, fo_session_t, queue);
+
+        __builtin_prefetch(p);
+        __builtin_prefetch(p + 64);
+        __builtin_prefetch(p + 128);
+    }
 }
 
 
@@ -351,15 +389,15 @@ fo_session_gather(fo_session_t *s, struct iovec *iov)
     size = 0;
 
     if (s->rest.chunk) {
-        iov[n].iov_base = s->rest.data;
-        iov[n++].iov_len = s->rest.len;
-        size += s->rest.len;
+        iov[n].iov_base = s->rest.chunk->data + s->rest.pos;
+        iov[n].iov_len = s->rest.len;
+        size += iov[n++].iov_len;
     }
 
-    if (s->out_len > s->out_pos) {
-        iov[n].iov_base = s->out + s->out_pos;
-        iov[n++].iov_len = s->out_len - s->out_pos;
-        size += s->out_len - s->out_pos;
+    if (s->out) {
+        iov[n].iov_base = s->out->data + s->out->pos;
+        iov[n].iov_len = fo_session_unsent(s);
+        size += iov[n++].iov_len;
     }
 
     if (s->ending) {
@@ -399,8 +437,8 @@ fo_session_sent(fo_session_t *s, size_t n)
     if (s->rest.chunk) {
         part = fo_min(n, s->rest.len);
 
-        s->rest.data += part;
-        s->rest.len -= part;
+        s->rest.pos += (uint32_t) part;
+        s->rest.len -= (uint32_t) part;
         n -= part;
 
         if (s->rest.len) {
@@ -411,18 +449,15 @@ fo_session_sent(fo_session_t *s, size_t n)
         s->rest.chunk = NULL;
     }
 
-    if (s->out_len > s->out_pos) {
-        part = fo_min(n, s->out_len - s->out_pos);
+    if (s->out) {
+        part = fo_min(n, fo_session_unsent(s));
 
-        s->out_pos += (uint32_t) part;
+        s->out->pos += (uint32_t) part;
         n -= part;
 
-        if (s->out_pos == s->out_len) {
+        if (s->out->pos == s->out->len) {
             fo_free(s->hub->alloc, s->out);
             s->out = NULL;
-            s->out_pos = 0;
-            s->out_len = 0;
-            s->out_size = 0;
         }
     }
 
@@ -463,8 +498,8 @@ fo_session_sent_feeds(fo_session_t *s, size_t n)
 
         if (chunk) {
             s->rest.chunk = chunk;
-            s->rest.data = rest.data;
-            s->rest.len = rest.len;
+            s->rest.pos = (uint32_t) (rest.data - chunk->data);
+            s->rest.len = (uint32_t) rest.len;
         }
 
         if (sub->pos.chunk == NULL) {

@@ -81,46 +81,48 @@ fo_session_writable(fo_session_t *s)
 int
 fo_session_say(fo_session_t *s, const u_char *data, size_t len)
 {
-    size_t   used, size;
-    u_char  *p;
+    size_t     used, size;
+    fo_out_t  *out, *old;
 
     if (!s->open || s->broken || len == 0) {
         return FO_OK;
     }
 
-    used = s->out_len - s->out_pos;
+    old = s->out;
+    used = fo_session_unsent(s);
 
     if (len > FO_SAY_MAX - used) {
         return FO_ERROR;
     }
 
-    if (s->out_len + len > s->out_size) {
+    if (old == NULL || len > old->size - old->len) {
 
-        size = fo_max((size_t) s->out_size, FO_SAY_MIN);
+        size = old ? old->size : FO_SAY_MIN;
 
         while (size < used + len) {
             size *= 2;
         }
 
-        p = fo_alloc(s->hub->alloc, size);
-        if (p == NULL) {
+        out = fo_alloc(s->hub->alloc, sizeof(fo_out_t) + size);
+        if (out == NULL) {
             fo_stat_add(s->hub->stats, FO_STAT_NO_MEMORY, 1);
             return FO_ERROR;
         }
 
-        if (s->out) {
-            memcpy(p, s->out + s->out_pos, used);
-            fo_free(s->hub->alloc, s->out);
+        out->pos = 0;
+        out->len = (uint32_t) used;
+        out->size = (uint32_t) size;
+
+        if (old) {
+            memcpy(out->data, old->data + old->pos, used);
+            fo_free(s->hub->alloc, old);
         }
 
-        s->out = p;
-        s->out_pos = 0;
-        s->out_len = (uint32_t) used;
-        s->out_size = (uint32_t) size;
+        s->out = out;
     }
 
-    memcpy(s->out + s->out_len, data, len);
-    s->out_len += (uint32_t) len;
+    memcpy(s->out->data + s->out->len, data, len);
+    s->out->len += (uint32_t) len;
 
     fo_session_ready(s);
 
@@ -131,7 +133,7 @@ fo_session_say(fo_session_t *s, const u_char *data, size_t len)
 size_t
 fo_session_unsent(const fo_session_t *s)
 {
-    return s->out_len - s->out_pos;
+    return s->out ? s->out->len - s->out->pos : 0;
 }
 
 

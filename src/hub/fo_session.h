@@ -34,6 +34,9 @@ typedef struct {
     ssize_t    (*send)(fo_session_t *s, const struct iovec *iov, unsigned n,
                        unsigned *busy);
 
+    /* send() will be called soon: what it needs is brought into the cache */
+    void       (*soon)(const fo_session_t *s);
+
     /* something happened to a subscription (NULL: to the session).  May
        call fo_session_say(), fo_unsubscribe() and fo_session_end() */
     void       (*event)(fo_session_t *s, fo_sub_t *sub, const fo_event_t *ev);
@@ -54,10 +57,22 @@ typedef enum {
 
 typedef struct {
     fo_chunk_t   *chunk;       /* NULL: no rest */
-    u_char       *data;
-    size_t        len;
+    uint32_t      pos;         /* in the chunk's data */
+    uint32_t      len;
 } fo_rest_t;
 
+
+/* control frames and replies, sent from pos to len */
+
+typedef struct {
+    uint32_t      pos;
+    uint32_t      len;
+    uint32_t      size;        /* of data */
+    u_char        data[];
+} fo_out_t;
+
+
+/* two cache lines, with what a transport needs for a send behind them */
 
 struct fo_session_s {
     fo_hub_t                  *hub;
@@ -66,15 +81,12 @@ struct fo_session_s {
     fo_queue_t                 ready;      /* with frames to send */
     fo_queue_t                 queue;      /* in hub->ready or ->joined */
     fo_rest_t                  rest;       /* of a frame cut by a send */
-    u_char                    *out;        /* control frames and replies */
+    fo_out_t                  *out;        /* NULL: nothing to be said */
     uint64_t                   pending;    /* bytes a subscription may lag */
-    uint32_t                   out_pos;
-    uint32_t                   out_len;
-    uint32_t                   out_size;
     uint32_t                   nsubs;
     uint32_t                   subs_max;
-    fo_pending_e               policy;
     uint32_t                   since;      /* us, low bits: joined */
+    unsigned                   policy:2;   /* fo_pending_e */
     unsigned                   busy:1;     /* waits for fo_session_writable */
     unsigned                   ending:1;   /* nothing but out is sent */
     unsigned                   broken:1;

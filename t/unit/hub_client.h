@@ -258,7 +258,18 @@ w_ended(fo_session_t *fs, unsigned broken)
 }
 
 
-static const fo_transport_ops_t  w_transport = { w_send, w_event, w_ended };
+static inline void
+w_soon(const fo_session_t *fs)
+{
+    const w_session_t  *s = (const w_session_t *) (const void *) fs;
+
+    w_must(fs->open && !s->ended);
+}
+
+
+static const fo_transport_ops_t  w_transport = {
+    w_send, w_soon, w_event, w_ended
+};
 
 
 static inline w_session_t *
