@@ -227,11 +227,11 @@ fo_feed_notice(fo_feed_t *feed, const fo_event_t *ev)
 
         feed->noticed = feed->log.frames;
 
-        fo_stat_add(hub->stats, FO_STAT_GAPS, feed->subs);
+        fo_stat_add(hub->stats, FO_STAT_GAPS, feed->nsubs);
 
         if (ev->counted) {
             fo_stat_add(hub->stats, FO_STAT_GAP_RECORDS,
-                        (int64_t) (ev->count * feed->subs));
+                        (int64_t) (ev->count * feed->nsubs));
         }
     }
 

@@ -573,8 +573,7 @@ fo_entry_live(fo_entry_t *entry)
 {
     fo_sub_t    *sub;
     fo_feed_t   *feed;
-    fo_queue_t  *q, *next, *list;
-    unsigned     i;
+    fo_queue_t  *q, *next;
 
     entry->state = FO_ENTRY_LIVE;
 
@@ -585,14 +584,10 @@ fo_entry_live(fo_entry_t *entry)
 
     for (feed = entry->feeds; feed; feed = feed->next) {
 
-        for (i = 0; i < 2; i++) {
-            list = i ? &feed->behind : &feed->tail;
-
-            for (q = list->next; q != list; q = next) {
-                next = q->next;
-                sub = fo_data(q, fo_sub_t, in_feed);
-                fo_sub_live(sub);
-            }
+        for (q = feed->subs.next; q != &feed->subs; q = next) {
+            next = q->next;
+            sub = fo_data(q, fo_sub_t, in_feed);
+            fo_sub_live(sub);
         }
     }
 }
@@ -633,11 +628,9 @@ fo_entry_fail(fo_entry_t *entry, fo_error_e error)
 
     do {
         feed = entry->feeds;
-        last = (feed->next == NULL && feed->subs == 1);
+        last = (feed->next == NULL && feed->nsubs == 1);
 
-        sub = fo_queue_empty(&feed->tail)
-              ? fo_data(feed->behind.next, fo_sub_t, in_feed)
-              : fo_data(feed->tail.next, fo_sub_t, in_feed);
+        sub = fo_data(feed->subs.next, fo_sub_t, in_feed);
 
         fo_sub_fail(sub, error);
 

@@ -28,7 +28,7 @@
 
 
 static void fo_sub_link(fo_sub_t *sub);
-static void fo_feed_missed(fo_queue_t *list, uint64_t frames, int counted);
+static void fo_feed_missed(fo_feed_t *feed);
 static void fo_feed_policy(fo_feed_t *feed);
 static void fo_session_join(fo_session_t *s, uint32_t now);
 static void fo_joined_ready(fo_hub_t *hub, uint32_t now);
@@ -135,10 +135,7 @@ fo_feed_distribute(fo_feed_t *feed)
     hub = feed->entry->topic->hub;
 
     if (feed->lost || feed->unknown) {
-        fo_feed_missed(&feed->tail, feed->lost, !feed->unknown);
-        fo_feed_missed(&feed->behind, feed->lost, !feed->unknown);
-        feed->lost = 0;
-        feed->unknown = 0;
+        fo_feed_missed(feed);
     }
 
     if (feed->log.fresh.chunk == NULL) {
@@ -150,8 +147,12 @@ fo_feed_distribute(fo_feed_t *feed)
 
     now = hub->join ? (uint32_t) fo_hub_now(hub) : 0;
 
-    for (q = feed->tail.next; q != &feed->tail; q = q->next) {
+    for (q = feed->subs.prev; q != &feed->subs; q = q->prev) {
         sub = fo_data(q, fo_sub_t, in_feed);
+
+        if (sub->pos.chunk) {
+            break;
+        }
 
         fo_feed_enter(&feed->log, &sub->pos);
 
@@ -169,21 +170,23 @@ fo_feed_distribute(fo_feed_t *feed)
         }
     }
 
-    fo_queue_move(&feed->behind, &feed->tail);
-
     fo_feed_settle(&hub->chunks, &feed->log);
     fo_feed_policy(feed);
 }
 
 
 static void
-fo_feed_missed(fo_queue_t *list, uint64_t frames, int counted)
+fo_feed_missed(fo_feed_t *feed)
 {
     fo_queue_t  *q;
 
-    for (q = list->next; q != list; q = q->next) {
-        fo_sub_missed(fo_data(q, fo_sub_t, in_feed), frames, counted);
+    for (q = feed->subs.next; q != &feed->subs; q = q->next) {
+        fo_sub_missed(fo_data(q, fo_sub_t, in_feed), feed->lost,
+                      !feed->unknown);
     }
+
+    feed->lost = 0;
+    feed->unknown = 0;
 }
 
 
@@ -198,10 +201,14 @@ fo_feed_policy(fo_feed_t *feed)
 
     hub = feed->entry->topic->hub;
 
-    for (q = feed->behind.next; q != &feed->behind; q = next) {
+    for (q = feed->subs.next; q != &feed->subs; q = next) {
         next = q->next;
         sub = fo_data(q, fo_sub_t, in_feed);
         s = sub->session;
+
+        if (sub->pos.chunk == NULL) {
+            break;
+        }
 
         lag = fo_feed_lag_bytes(&feed->log, &sub->pos);
 
@@ -234,7 +241,7 @@ fo_feed_policy(fo_feed_t *feed)
         fo_feed_leave(&hub->chunks, &feed->log, &sub->pos);
         fo_queue_remove(&sub->ready);
         fo_queue_remove(&sub->in_feed);
-        fo_queue_append(&feed->tail, &sub->in_feed);
+        fo_queue_append(&feed->subs, &sub->in_feed);
     }
 }
 
@@ -505,7 +512,7 @@ fo_session_sent_feeds(fo_session_t *s, size_t n)
         if (sub->pos.chunk == NULL) {
             fo_queue_remove(&sub->ready);
             fo_queue_remove(&sub->in_feed);
-            fo_queue_append(&feed->tail, &sub->in_feed);
+            fo_queue_append(&feed->subs, &sub->in_feed);
         }
     }
 }

@@ -53,7 +53,7 @@ fo_subscribe(fo_session_t *s, unsigned cluster, const fo_filter_t *f,
         sub = feed ? fo_alloc(hub->alloc, sizeof(fo_sub_t)) : NULL;
 
         if (sub == NULL) {
-            if (feed && feed->subs == 0) {
+            if (feed && feed->nsubs == 0) {
                 fo_feed_drop(feed);
 
             } else if (entry->feeds == NULL) {
@@ -85,8 +85,8 @@ fo_subscribe(fo_session_t *s, unsigned cluster, const fo_filter_t *f,
         fo_feed_distribute(feed);
     }
 
-    fo_queue_append(&feed->tail, &sub->in_feed);
-    feed->subs++;
+    fo_queue_append(&feed->subs, &sub->in_feed);
+    feed->nsubs++;
 
     fo_stat_add(hub->stats, FO_STAT_SUBSCRIPTIONS, 1);
     fo_stat_add(hub->stats, FO_STAT_SUBSCRIPTIONS_TOTAL, 1);
@@ -151,8 +151,7 @@ fo_feed_get(fo_entry_t *entry, const fo_dialect_t *dialect)
     feed->entry = entry;
     feed->dialect = dialect;
     fo_feed_log_init(&feed->log);
-    fo_queue_init(&feed->tail);
-    fo_queue_init(&feed->behind);
+    fo_queue_init(&feed->subs);
     fo_queue_init(&feed->dirty);
 
     feed->next = entry->feeds;
@@ -219,7 +218,7 @@ fo_sub_detach(fo_sub_t *sub)
 
     fo_stat_add(hub->stats, FO_STAT_SUBSCRIPTIONS, -1);
 
-    if (--feed->subs == 0) {
+    if (--feed->nsubs == 0) {
         fo_feed_drop(feed);
     }
 }

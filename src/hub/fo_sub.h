@@ -13,15 +13,20 @@
 #include "hub/fo_topic.h"
 
 
+/*
+ * Subscriptions that are behind, which have a position, come before those at
+ * the tail: who catches up, or joins, goes to the end of the list.  When
+ * frames are distributed, all who are at the tail get one: nobody moves.
+ */
+
 struct fo_feed_s {
     fo_feed_t              *next;         /* of the same entry */
     fo_entry_t             *entry;
     const fo_dialect_t     *dialect;
     fo_feed_log_t           log;
-    fo_queue_t              tail;         /* subs at the tail */
-    fo_queue_t              behind;       /* subs with a position */
+    fo_queue_t              subs;         /* those with a position first */
     fo_queue_t              dirty;        /* in hub->dirty */
-    uint32_t                subs;
+    uint32_t                nsubs;
     unsigned                lost:31;      /* frames that no memory was for */
     unsigned                unknown:1;    /* so was a notice of a gap */
     uint64_t                noticed;      /* frames up to the last notice */
@@ -33,7 +38,7 @@ struct fo_sub_s {
     fo_feed_t              *feed;         /* NULL: failed, to be told */
     fo_pos_t                pos;
     fo_queue_t              in_session;
-    fo_queue_t              in_feed;      /* feed's tail or behind */
+    fo_queue_t              in_feed;      /* in feed->subs */
     fo_queue_t              ready;        /* in session->ready */
     fo_queue_t              queue;        /* in hub->waiting or ->noted */
     uint64_t                deadline;     /* us, while waiting */
