@@ -3,6 +3,9 @@
  * The two indexes, each with n filters: what a record's key costs in the
  * shared one and in the private one, without anything around.  "key" is the
  * share of making and hashing a key that is in the others.
+ *
+ * The batch rows hash BATCH keys, fetch the buckets of all into the cache,
+ * then look them up.
  */
 
 
@@ -14,6 +17,7 @@
 
 
 #define TOPIC  0x1234567
+#define BATCH  16
 
 
 static fo_interest_t  interest;
@@ -27,6 +31,19 @@ hash_of(uint64_t n, int wanted)
     char  key[32];
 
     return fo_hash_key(TOPIC, (u_char *) key, micro_key(key, n, wanted));
+}
+
+
+/* the hashes of the next keys */
+
+static void
+batch_of(uint64_t *hash, uint64_t *state, uint64_t n, int wanted)
+{
+    unsigned  i;
+
+    for (i = 0; i < BATCH; i++) {
+        hash[i] = hash_of(micro_random(state) % n, wanted);
+    }
 }
 
 
@@ -100,6 +117,36 @@ interest_run_unwanted(micro_t *m)
 
 
 static uint64_t
+interest_run_batch(micro_t *m)
+{
+    uint64_t   i, j, state, n, hash[BATCH];
+    fo_mask_t  mask;
+
+    state = 1;
+
+    for (i = 0, n = 0; i < m->ops; i += BATCH) {
+        batch_of(hash, &state, m->n, 1);
+
+        for (j = 0; j < BATCH; j++) {
+            fo_interest_prefetch(&interest, hash[j]);
+        }
+
+        for (j = 0; j < BATCH; j++) {
+            fo_mask_clear(&mask);
+            fo_interest_lookup(&interest, hash[j], &mask);
+            n += !fo_mask_empty(&mask);
+        }
+    }
+
+    if (n != i) {
+        die("%" PRIu64 " were found", n);
+    }
+
+    return i;
+}
+
+
+static uint64_t
 interest_run_add(micro_t *m)
 {
     uint64_t  i;
@@ -167,6 +214,33 @@ index_run_unwanted(micro_t *m)
 }
 
 
+static uint64_t
+index_run_batch(micro_t *m)
+{
+    uint64_t  i, j, state, n, hash[BATCH];
+
+    state = 1;
+
+    for (i = 0, n = 0; i < m->ops; i += BATCH) {
+        batch_of(hash, &state, m->n, 1);
+
+        for (j = 0; j < BATCH; j++) {
+            fo_index_prefetch(&ix, hash[j]);
+        }
+
+        for (j = 0; j < BATCH; j++) {
+            n += fo_index_find(&ix, hash[j]) != NULL;
+        }
+    }
+
+    if (n != i) {
+        die("%" PRIu64 " were found", n);
+    }
+
+    return i;
+}
+
+
 static void
 key_setup(micro_t *m)
 {
@@ -193,8 +267,10 @@ const micro_case_t  micro_index[] = {
     { "key", key_setup, key_run, NULL },
     { "interest-wanted", interest_setup, interest_run_wanted, NULL },
     { "interest-unwanted", interest_setup, interest_run_unwanted, NULL },
+    { "interest-batch", interest_setup, interest_run_batch, NULL },
     { "interest-change", interest_setup, interest_run_add, NULL },
     { "index-wanted", index_setup, index_run_wanted, NULL },
     { "index-unwanted", index_setup, index_run_unwanted, NULL },
+    { "index-batch", index_setup, index_run_batch, NULL },
     { NULL, NULL, NULL, NULL }
 };

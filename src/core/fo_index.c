@@ -248,6 +248,13 @@ fo_index_find(const fo_index_t *ix, uint64_t hash)
 }
 
 
+void
+fo_index_prefetch(const fo_index_t *ix, uint64_t hash)
+{
+    __builtin_prefetch(fo_index_place(ix, hash));
+}
+
+
 fo_link_t *
 fo_index_next(const fo_link_t *link)
 {

@@ -51,5 +51,8 @@ void fo_index_remove(fo_index_t *ix, fo_link_t *link);
 fo_link_t *fo_index_find(const fo_index_t *ix, uint64_t hash);
 fo_link_t *fo_index_next(const fo_link_t *link);
 
+/* fetches the bucket of "hash" into the cache, for a look-up to come */
+void fo_index_prefetch(const fo_index_t *ix, uint64_t hash);
+
 
 #endif /* FO_INDEX_H */

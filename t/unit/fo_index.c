@@ -33,6 +33,7 @@ found(const fo_index_t *ix, const item_t *item)
     fo_link_t  *link;
 
     n = 0;
+    fo_index_prefetch(ix, item->link.hash);
 
     for (link = fo_index_find(ix, item->link.hash);
          link;
