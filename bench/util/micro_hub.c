@@ -12,6 +12,7 @@
 
 #define CLUSTER  77
 #define TURN     256           /* records, or subscribes, of a turn */
+#define HAND     16            /* messages in hand, as the source takes them */
 
 
 static void hub_nothing(void *ctx);
@@ -361,33 +362,43 @@ hub_restore_unsubscribe(micro_t *m)
 }
 
 
-/* records with random keys */
+/* records with random keys, in hand a few at a time as the source has them */
 
 static uint64_t
 hub_run_records(micro_t *m, int wanted)
 {
-    char         key[32];
-    uint64_t     i, state;
-    fo_record_t  rec;
+    char         key[HAND][32];
+    uint64_t     i, n, state;
+    unsigned     j;
+    fo_record_t  rec[HAND];
 
-    memset(&rec, 0, sizeof(fo_record_t));
-
-    rec.key = (u_char *) key;
-    rec.value = value;
-    rec.value_len = sizeof(value);
-    rec.time = -1;
+    memset(rec, 0, sizeof(rec));
 
     state = 1;
 
-    for (i = 0; i < m->ops; i++) {
-        rec.key_len = micro_key(key, micro_random(&state) % m->n, wanted);
-        rec.offset = offset++;
+    for (i = 0; i < m->ops; i += n) {
+        n = fo_min(m->ops - i, HAND);
 
-        if (fo_hub_record(owned, &rec) != FO_OK) {
-            die("the ring is full");
+        for (j = 0; j < n; j++) {
+            rec[j].key = (u_char *) key[j];
+            rec[j].key_len = (uint32_t)
+                             micro_key(key[j], micro_random(&state) % m->n,
+                                       wanted);
+            rec[j].value = value;
+            rec[j].value_len = sizeof(value);
+            rec[j].time = -1;
+            rec[j].offset = offset++;
+
+            fo_hub_ahead(owned, &rec[j]);
         }
 
-        if (i % TURN == TURN - 1) {
+        for (j = 0; j < n; j++) {
+            if (fo_hub_record(owned, &rec[j]) != FO_OK) {
+                die("the ring is full");
+            }
+        }
+
+        if (i % TURN >= TURN - HAND) {
             hub_turns();
         }
     }

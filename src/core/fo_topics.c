@@ -409,7 +409,7 @@ fo_topic_unwant_locked(fo_zone_t *z, unsigned row, unsigned slot,
 
 void
 fo_topic_match(const fo_zone_t *z, const fo_topic_row_t *t,
-    const fo_str_t *key, fo_mask_t *m)
+    const fo_str_t *key, uint64_t hash, fo_mask_t *m)
 {
     unsigned         len;
     uint64_t         lengths;
@@ -424,8 +424,11 @@ fo_topic_match(const fo_zone_t *z, const fo_topic_row_t *t,
         return;
     }
 
-    fo_interest_lookup(&z->interest,
-                       fo_hash_key(row->hash, key->data, key->len), m);
+    if (hash == 0) {
+        hash = fo_hash_key(row->hash, key->data, key->len);
+    }
+
+    fo_interest_lookup(&z->interest, hash, m);
 
     lengths = atomic_load_explicit(&row->prefixes, memory_order_acquire);
 

@@ -88,9 +88,10 @@ int fo_topic_want_locked(fo_zone_t *z, unsigned row, unsigned slot,
 void fo_topic_unwant_locked(fo_zone_t *z, unsigned row, unsigned slot,
     fo_filter_kind_e kind, uint64_t hash, size_t len, int last_len);
 
-/* which workers may want a record with this key (NULL: none)?  Hot. */
+/* which workers may want a record with this key (NULL: none)?  "hash" is that
+   of the key, 0: not known.  Hot. */
 void fo_topic_match(const fo_zone_t *z, const fo_topic_row_t *t,
-    const fo_str_t *key, fo_mask_t *m);
+    const fo_str_t *key, uint64_t hash, fo_mask_t *m);
 
 /* the hash of a topic, without a row */
 uint64_t fo_topic_hash(const fo_zone_t *z, uint64_t cluster,

@@ -69,7 +69,9 @@ fo_dispatch_to(fo_hub_t *hub, const fo_origin_t *from,
         return;
     }
 
-    hash = fo_hash_key(topic->link.hash, rec->key, rec->key_len);
+    hash = rec->hash ? rec->hash : fo_hash_key(topic->link.hash, rec->key,
+                                               rec->key_len);
+
     fo_dispatch_hash(src, rec, FO_FILTER_KEY, hash, put);
 
     for (lengths = topic->prefixes; lengths; lengths &= lengths - 1) {

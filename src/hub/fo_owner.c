@@ -451,6 +451,20 @@ fo_owned_answer(fo_owned_t *o)
 }
 
 
+void
+fo_hub_ahead(const fo_owned_t *o, fo_record_t *rec)
+{
+    if (rec->key == NULL) {
+        return;
+    }
+
+    rec->hash = fo_hash_key(o->topic_row->hash, rec->key, rec->key_len);
+
+    fo_interest_prefetch(&o->hub->z->interest, rec->hash);
+    fo_index_prefetch(&o->hub->filters, rec->hash);
+}
+
+
 int
 fo_hub_record(fo_owned_t *o, const fo_record_t *rec)
 {
@@ -472,7 +486,8 @@ fo_hub_record(fo_owned_t *o, const fo_record_t *rec)
     key.len = rec->key_len;
     key.data = (u_char *) rec->key;
 
-    fo_topic_match(hub->z, o->topic_row, rec->key ? &key : NULL, &to);
+    fo_topic_match(hub->z, o->topic_row, rec->key ? &key : NULL, rec->hash,
+                   &to);
 
     here = fo_mask_test(&to, hub->slot);
     fo_mask_unset(&to, hub->slot);

@@ -203,6 +203,7 @@ fo_reader_entry(fo_hub_t *hub, const fo_ring_record_t *e, unsigned ring)
     rec.value = (e->value_len == FO_NONE) ? NULL : e->data + rec.key_len;
     rec.offset = e->offset;
     rec.time = e->time;
+    rec.hash = 0;
     rec.partition = (e->row < FO_SOURCES && hub->sources[e->row])
                     ? hub->sources[e->row]->partition : 0;
 

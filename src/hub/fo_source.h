@@ -57,6 +57,10 @@ void fo_hub_described(fo_hub_t *hub, const void *ctx, unsigned row,
 /* reading begins exactly at "offset" */
 void fo_hub_started(fo_owned_t *o, int64_t offset);
 
+/* a record that will be handed over soon, after others: its hash is set, and
+   what is to be looked up for it is brought into the cache */
+void fo_hub_ahead(const fo_owned_t *o, fo_record_t *rec);
+
 /* a record; offsets of one partition ascend.  FO_AGAIN: the ring is full,
    keep it and wait for resume() */
 int fo_hub_record(fo_owned_t *o, const fo_record_t *rec);

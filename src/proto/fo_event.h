@@ -23,6 +23,7 @@ typedef struct {
     int64_t        offset;
     int64_t        time;         /* ms since 1970, -1: none */
     uint32_t       partition;
+    uint64_t       hash;         /* of the key in its topic, 0: not known */
 } fo_record_t;
 
 

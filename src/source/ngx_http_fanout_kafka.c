@@ -217,7 +217,7 @@ ngx_http_fanout_kafka_resume(void *ctx)
 {
     ngx_http_fanout_kafka_t *k = ctx;
 
-    if (k->hand) {
+    if (k->hand.first < k->hand.last) {
         ngx_http_fanout_kafka_post(k);
     }
 }
@@ -503,6 +503,7 @@ ngx_http_fanout_kafka_close(ngx_http_fanout_kafka_t *k)
     ngx_uint_t                    i;
     ngx_http_fanout_kafka_job_t  *job;
 
+    ngx_http_fanout_kafka_hand_drop(k, NULL);
     ngx_http_fanout_kafka_topics_free(k);
 
     for (i = 0; i < 2; i++) {
@@ -557,10 +558,7 @@ ngx_http_fanout_kafka_exit(ngx_http_fanout_kafka_t *k)
         k->connection = NULL;
     }
 
-    if (k->hand) {
-        rd_kafka_message_destroy(k->hand);
-        k->hand = NULL;
-    }
+    ngx_http_fanout_kafka_hand_drop(k, NULL);
 
     while ((node = k->parts.root) != k->parts.sentinel) {
         ngx_rbtree_delete(&k->parts, node);

@@ -1,8 +1,9 @@
 
 /*
  * Records from the live handle's queue to the hub, for a bounded time a
- * turn.  A message is read in place and destroyed at once; the one for
- * which the hub has no room stays in hand, and Kafka keeps the rest.
+ * turn.  A message is read in place and destroyed at once; if the hub has
+ * no room for one, it stays in hand with those after it, and Kafka keeps the
+ * rest.
  *
  * The queue writes to the eventfd only when it was empty: so either it is
  * drained until it is, or the next turn is posted.
@@ -15,7 +16,7 @@
 static void ngx_http_fanout_kafka_kick(ngx_http_fanout_kafka_t *k,
     rd_kafka_message_t *rkm);
 static ngx_int_t ngx_http_fanout_kafka_deliver(ngx_http_fanout_kafka_t *k,
-    rd_kafka_message_t *rkm);
+    rd_kafka_message_t *rkm, const fo_record_t *rec);
 static void ngx_http_fanout_kafka_key_check(ngx_http_fanout_kafka_t *k,
     ngx_http_fanout_kafka_topic_t *t, rd_kafka_message_t *rkm);
 static void ngx_http_fanout_kafka_error(ngx_http_fanout_kafka_t *k,
@@ -31,34 +32,28 @@ static void ngx_http_fanout_kafka_lost(ngx_http_fanout_kafka_t *k,
 void
 ngx_http_fanout_kafka_drain(ngx_http_fanout_kafka_t *k)
 {
-    uint64_t                         end;
-    ngx_uint_t                       n;
-    rd_kafka_message_t              *rkm;
-    ngx_http_fanout_kafka_handle_t  *h;
+    uint64_t                       end;
+    ngx_uint_t                     n;
+    fo_record_t                   *rec;
+    rd_kafka_message_t            *rkm;
+    ngx_http_fanout_kafka_hand_t  *hand;
 
-    h = k->handles[NGX_HTTP_FANOUT_KAFKA_LIVE];
-    if (h == NULL) {
-        return;
-    }
-
+    hand = &k->hand;
     end = ngx_http_fanout_kafka_clock() + NGX_HTTP_FANOUT_KAFKA_TIME;
 
     for (n = 1; n <= NGX_HTTP_FANOUT_KAFKA_RECORDS; n++) {
 
-        rkm = k->hand;
-
-        if (rkm == NULL) {
-            rkm = rd_kafka_consume_queue(h->records, 0);
-
-            if (rkm == NULL) {
-                return;
-            }
+        if (!ngx_http_fanout_kafka_hand_next(k)) {
+            return;
         }
 
-        k->hand = NULL;
+        /* nobody else destroys it meanwhile */
 
-        if (ngx_http_fanout_kafka_deliver(k, rkm) == NGX_AGAIN) {
-            k->hand = rkm;
+        rkm = hand->message[hand->first];
+        rec = &hand->record[hand->first++];
+
+        if (ngx_http_fanout_kafka_deliver(k, rkm, rec) == NGX_AGAIN) {
+            hand->first--;
             return;
         }
 
@@ -115,25 +110,11 @@ ngx_http_fanout_kafka_kick(ngx_http_fanout_kafka_t *k,
 
 static ngx_int_t
 ngx_http_fanout_kafka_deliver(ngx_http_fanout_kafka_t *k,
-    rd_kafka_message_t *rkm)
+    rd_kafka_message_t *rkm, const fo_record_t *rec)
 {
-    fo_record_t                     rec;
-    ngx_http_fanout_kafka_part_t   *part;
-    ngx_http_fanout_kafka_topic_t  *t;
+    ngx_http_fanout_kafka_part_t  *part;
 
-    t = rkm->rkt ? rd_kafka_topic_opaque(rkm->rkt) : NULL;
-
-    part = NULL;
-
-    if (t && rkm->partition >= 0
-        && (ngx_uint_t) rkm->partition < t->nparts)
-    {
-        part = t->parts[rkm->partition];
-
-        if (part && part->state != NGX_HTTP_FANOUT_KAFKA_RUNNING) {
-            part = NULL;
-        }
-    }
+    part = ngx_http_fanout_kafka_hand_part(rkm);
 
     if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         ngx_http_fanout_kafka_error(k, part, rkm);
@@ -152,23 +133,15 @@ ngx_http_fanout_kafka_deliver(ngx_http_fanout_kafka_t *k,
         ngx_http_fanout_kafka_missed(part, rkm->offset);
     }
 
-    rec.key = rkm->key;
-    rec.key_len = (uint32_t) rkm->key_len;
-    rec.value = rkm->payload;
-    rec.value_len = (uint32_t) rkm->len;
-    rec.offset = rkm->offset;
-    rec.time = rd_kafka_message_timestamp(rkm, NULL);
-    rec.partition = (uint32_t) rkm->partition;
-
-    if (fo_hub_record(part->owned, &rec) == FO_AGAIN) {
+    if (fo_hub_record(part->owned, rec) == FO_AGAIN) {
         return NGX_AGAIN;
     }
 
     part->next = rkm->offset + 1;
     ngx_http_fanout_kafka_fine(k, part);
 
-    if (t->partitioner != NGX_HTTP_FANOUT_KAFKA_ANY) {
-        ngx_http_fanout_kafka_key_check(k, t, rkm);
+    if (part->topic->partitioner != NGX_HTTP_FANOUT_KAFKA_ANY) {
+        ngx_http_fanout_kafka_key_check(k, part->topic, rkm);
     }
 
     if (!k->up) {

@@ -6,7 +6,8 @@
  *     ngx_http_fanout_kafka.c          operations, begin and end
  *     ngx_http_fanout_kafka_answer.c   what the helper thread answers
  *     ngx_http_fanout_kafka_live.c     partitions on the live handle
- *     ngx_http_fanout_kafka_drain.c    records from its queue to the hub
+ *     ngx_http_fanout_kafka_hand.c     messages from its queue
+ *     ngx_http_fanout_kafka_drain.c    their records to the hub
  *     ngx_http_fanout_kafka_skip.c     what can't be read, passed over
  *     ngx_http_fanout_kafka_event.c    what librdkafka tells, state, logs
  *
@@ -27,6 +28,7 @@
 #include <ngx_event.h>
 
 #include "source/ngx_http_fanout_kafka_control.h"
+#include "source/ngx_http_fanout_kafka_hand.h"
 #include "source/ngx_http_fanout_kafka_trouble.h"
 
 
@@ -113,7 +115,7 @@ struct ngx_http_fanout_kafka_s {
     ngx_uint_t                             njobs;       /* to be answered */
     ngx_uint_t                             ntroubled;   /* with part->err */
 
-    rd_kafka_message_t                    *hand;        /* the ring is full */
+    ngx_http_fanout_kafka_hand_t           hand;
     size_t                                 kick_records;  /* 0: not needed */
     size_t                                 kick_bytes;
     size_t                                 taken_records; /* since a kick */

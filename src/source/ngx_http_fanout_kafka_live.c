@@ -385,13 +385,8 @@ ngx_http_fanout_kafka_part_halt(ngx_http_fanout_kafka_t *k,
 
     (void) rd_kafka_consume_stop(t->rkt, (int32_t) part->partition);
 
-    if (k->hand && k->hand->rkt == t->rkt
-        && k->hand->partition == (int32_t) part->partition)
-    {
-        rd_kafka_message_destroy(k->hand);
-        k->hand = NULL;
-        ngx_http_fanout_kafka_post(k);
-    }
+    ngx_http_fanout_kafka_hand_drop(k, part);
+    ngx_http_fanout_kafka_post(k);
 
     if (--t->users == 0) {
         rd_kafka_topic_destroy(t->rkt);

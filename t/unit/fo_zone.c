@@ -350,7 +350,7 @@ matches(unsigned row, const char *key, unsigned slot)
     s.data = (u_char *) key;
     s.len = key ? strlen(key) : 0;
 
-    fo_topic_match(&z, &z.topics[row], key ? &s : NULL, &m);
+    fo_topic_match(&z, &z.topics[row], key ? &s : NULL, 0, &m);
 
     return fo_mask_test(&m, slot);
 }

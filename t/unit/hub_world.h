@@ -731,6 +731,10 @@ w_read(w_hub_t *h, w_owned_t *o, unsigned most)
             }
         }
 
+        if (o->pos % 2) {
+            fo_hub_ahead(o->owned, &r);
+        }
+
         value = malloc(rec->size);
         memcpy(value, &rec->gen, 4);
 
