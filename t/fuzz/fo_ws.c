@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 
+#include "naive_utf8.h"
 #include "core/fo_ws.h"
 
 
@@ -49,48 +50,6 @@ dice(size_t n)
     chance = chance * 6364136223846793005ull + 1442695040888963407ull;
 
     return n ? (size_t) (chance >> 33) % n : 0;
-}
-
-
-/* decodes each character, then looks whether it had to be written so */
-
-static int
-is_utf8(const u_char *p, size_t len)
-{
-    size_t    i, n;
-    uint32_t  code;
-
-    static const uint32_t  least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-
-    while (len) {
-        n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3
-            : p[0] >> 3 == 30 ? 4 : 0;
-
-        if (n == 0 || n > len) {
-            return 0;
-        }
-
-        code = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
-
-        for (i = 1; i < n; i++) {
-            if (p[i] >> 6 != 2) {
-                return 0;
-            }
-
-            code = code << 6 | (p[i] & 0x3f);
-        }
-
-        if (code < least[n] || code > 0x10ffff
-            || (code >= 0xd800 && code < 0xe000))
-        {
-            return 0;
-        }
-
-        p += n;
-        len -= n;
-    }
-
-    return 1;
 }
 
 
@@ -155,7 +114,7 @@ log_event(log_t *log, fo_ws_event_e event, fo_ws_event_t *ev)
 
         if (ev->fin) {
             check(log->type == FO_WS_BINARY
-                  || is_utf8(log->message, log->message_len));
+                  || naive_utf8(log->message, log->message_len) == FO_OK);
 
             log_put(log, log->type, log->message, log->message_len);
             log->message_len = 0;
@@ -174,7 +133,7 @@ log_event(log_t *log, fo_ws_event_e event, fo_ws_event_t *ev)
         check(ev->data.len <= FO_WS_CONTROL_MAX - 2);
         check(ev->code == FO_WS_NO_STATUS
               || fo_ws_close_code_valid(ev->code));
-        check(is_utf8(ev->data.data, ev->data.len));
+        check(naive_utf8(ev->data.data, ev->data.len) == FO_OK);
 
         log->code = ev->code;
         log_put(log, ev->code, ev->data.data, ev->data.len);
@@ -353,7 +312,7 @@ test_built(const u_char *p, size_t len)
     log_init(&want, room, len);
     log_init(&got, room, len);
 
-    good = (unsigned) is_utf8(p, len);
+    good = (unsigned) naive_utf8(p, len) == FO_OK;
     type = dice(2) ? FO_WS_TEXT : FO_WS_BINARY;
     n = 0;
 

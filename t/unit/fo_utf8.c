@@ -1,15 +1,40 @@
 
 /*
  * UTF-8: every character there is at every place where it can be cut, every
- * text that is none, and the same behind and across words of ASCII.
+ * text that is none, and the same behind and across words of ASCII; then at
+ * each place of a text that is long enough for vectors.
  */
 
 
 #include "fo_test.h"
+#include "naive_utf8.h"
 #include "core/fo_utf8.h"
 
 
 #define CODES  0x110000
+#define TEXT   72           /* two spans of vectors and what is beside them */
+
+
+/* bytes that the grammar tells apart */
+
+static const u_char  edges[] = {
+    0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf,
+    0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff
+};
+
+#define EDGES  sizeof(edges)
+
+
+/* characters of one, two, three and four bytes; 12 bytes each */
+
+static const char  *fillers[] = {
+    "abcdefghijkl",
+    "z\xc2\x80\xc3\xa9\xd0\x96\xce\xb1\xdf\xbfz",
+    "\xe2\x82\xac\xed\x9f\xbf\xe0\xa4\xb9xyz",
+    "\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf\xf0\x90\x80\x80"
+};
+
+#define FILLERS  4
 
 
 static int
@@ -283,6 +308,127 @@ test_pieces(void **state)
 
 
 static void
+fill(u_char *text, size_t filler)
+{
+    size_t  i;
+
+    for (i = 0; i < TEXT; i += 12) {
+        memcpy(text + i, fillers[filler], 12);
+    }
+}
+
+
+/* the sequence "number" of "n" edges, inside a text */
+
+static void
+sequence(size_t filler, size_t n, size_t number, size_t at)
+{
+    size_t  i;
+    u_char  text[TEXT];
+
+    fill(text, filler);
+
+    for (i = 0; i < n; i++) {
+        text[at + i] = edges[number % EDGES];
+        number /= EDGES;
+    }
+
+    if (check(text, TEXT) != naive_utf8(text, TEXT)) {
+        fail_msg("filler %zu, at %zu: %02x %02x %02x %02x", filler, at,
+                 text[at], text[at + 1], text[at + 2], text[at + 3]);
+    }
+}
+
+
+/* of one and two bytes at each place, of four at one after the other */
+
+static void
+test_vectors(void **state)
+{
+    size_t  filler, i, at;
+
+    (void) state;
+
+    for (filler = 0; filler < FILLERS; filler++) {
+
+        for (i = 0; i < EDGES * EDGES; i++) {
+            for (at = 0; at <= TEXT - 4; at++) {
+                sequence(filler, 1, i % EDGES, at);
+                sequence(filler, 2, i, at);
+            }
+        }
+
+        for (i = 0; i < EDGES * EDGES * EDGES * EDGES; i++) {
+            sequence(filler, 4, i, (i + i / EDGES) % (TEXT - 3));
+        }
+    }
+}
+
+
+/* in memory of its own size: a look beside it is seen */
+
+static int
+piece(fo_utf8_t *u, const u_char *p, size_t len)
+{
+    int      rc;
+    u_char  *copy;
+
+    copy = malloc(len);
+    assert_true(len == 0 || copy != NULL);
+
+    if (len) {
+        memcpy(copy, p, len);
+    }
+
+    rc = fo_utf8_check(u, copy, len);
+
+    free(copy);
+
+    return rc != FO_OK ? rc : fo_utf8_complete(u) ? FO_OK : FO_AGAIN;
+}
+
+
+/* each length, cut at each place, good and with each edge at the end */
+
+static void
+cut_everywhere(const u_char *text, size_t len)
+{
+    size_t     cut;
+    fo_utf8_t  u;
+
+    for (cut = 0; cut <= len; cut++) {
+        fo_utf8_init(&u);
+
+        assert_int_equal(piece(&u, text, cut), naive_utf8(text, cut));
+        assert_int_equal(piece(&u, text + cut, len - cut),
+                         naive_utf8(text, len));
+    }
+}
+
+
+static void
+test_cuts(void **state)
+{
+    size_t  filler, len, i;
+    u_char  text[TEXT + 1];
+
+    (void) state;
+
+    for (filler = 0; filler < FILLERS; filler++) {
+        for (len = 0; len <= TEXT; len++) {
+            fill(text, filler);
+            cut_everywhere(text, len);
+
+            for (i = 0; i < EDGES; i++) {
+                text[len] = edges[i];
+                cut_everywhere(text, len + 1);
+            }
+        }
+    }
+}
+
+
+static void
 test_error_is_final(void **state)
 {
     fo_utf8_t  u;
@@ -318,6 +464,8 @@ main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_ascii_words),
         cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_error_is_final),
     };
 
