@@ -25,6 +25,7 @@
 
 typedef signed char fo_vec_t  __attribute__((vector_size(16)));
 
+typedef uint32_t fo_vec_32_t  __attribute__((vector_size(16)));
 typedef uint64_t fo_vec_64_t  __attribute__((vector_size(16)));
 
 
@@ -38,6 +39,22 @@ fo_vec_load(const u_char *p)
     memcpy(&v, p, sizeof(fo_vec_t));
 
     return v;
+}
+
+
+static inline void
+fo_vec_store(u_char *p, fo_vec_t v)
+{
+    memcpy(p, &v, sizeof(fo_vec_t));
+}
+
+
+/* the word four times, as it is in memory */
+
+static inline fo_vec_t
+fo_vec_repeat(uint32_t word)
+{
+    return (fo_vec_t) (fo_vec_32_t) { word, word, word, word };
 }
 
 

@@ -15,6 +15,7 @@
 
 
 #include "core/fo_ws.h"
+#include "core/fo_vec.h"
 
 
 /* the states; from FO_WS_ST_PAYLOAD on the header is complete */
@@ -515,24 +516,27 @@ static void
 fo_ws_unmask(fo_ws_parser_t *ws, u_char *p, size_t len)
 {
     size_t    i;
-    u_char    key[8];
-    uint64_t  mask, word;
+    u_char    key[4];
+    fo_vec_t  mask;
+    uint32_t  four, word;
 
-    for (i = 0; i < 8; i++) {
+    for (i = 0; i < 4; i++) {
         key[i] = ws->mask[(ws->mask_pos + i) & 3];
     }
 
     ws->mask_pos = (uint8_t) ((ws->mask_pos + (len & 3)) & 3);
 
-    memcpy(&mask, key, 8);
+    memcpy(&four, key, 4);
+    mask = fo_vec_repeat(four);
 
-    while (len >= 8) {
-        memcpy(&word, p, 8);
-        word ^= mask;
-        memcpy(p, &word, 8);
+    for ( /* void */ ; len >= 16; p += 16, len -= 16) {
+        fo_vec_store(p, fo_vec_load(p) ^ mask);
+    }
 
-        p += 8;
-        len -= 8;
+    for ( /* void */ ; len >= 4; p += 4, len -= 4) {
+        memcpy(&word, p, 4);
+        word ^= four;
+        memcpy(p, &word, 4);
     }
 
     for (i = 0; i < len; i++) {

@@ -550,12 +550,12 @@ test_room(void **state)
 static void
 test_unmask(void **state)
 {
-    u_char          p[80], *pos;
+    u_char          p[120], *pos;
     size_t          len, cut, from, i, got;
     fo_ws_event_t   ev;
     fo_ws_parser_t  ws;
 
-    static u_char  payload[40];
+    static u_char  payload[80];
 
     (void) state;
 
@@ -563,7 +563,7 @@ test_unmask(void **state)
         payload[i] = (u_char) (i * 37 + 11);
     }
 
-    for (from = 0; from < 8; from++) {
+    for (from = 0; from < 16; from++) {
         for (len = 1; len <= sizeof(payload); len++) {
             for (cut = 1; cut <= len; cut++) {
                 frame(p + from, 0x82, payload, len, 0);
