@@ -13,9 +13,9 @@ use Test::Fanout::Broker;
 
 my $folder = $0 =~ s{t/[^/]+$}{conf.example}r;
 my $broker = Test::Fanout::Broker->new(orders => 2, 'orders-new' => 4,
-                                       prices => 2);
+                                       prices => 2, inbox => 2);
 my $prompt = "text: what topic/key do you want?\n";
-my %seen;
+my (%seen, %keys);
 
 
 sub text {
@@ -44,7 +44,7 @@ sub example {
         $conf =~ s/\Q$from\E/$to/g or fail("$name has no \"$from\"");
     }
 
-    $conf =~ s/\blisten 8080;/listen 127.0.0.1:%%PORT_1%%;/;
+    $conf =~ s/\blisten 8080\b/listen 127.0.0.1:%%PORT_1%%/;
     $conf =~ s/\blisten 8443 ssl;/listen 127.0.0.1:%%PORT_1%% ssl;/;
 
     my $t = Test::Fanout->new("events {}\nhttp {\n}\n", workers => 2,
@@ -78,17 +78,56 @@ sub served {
 }
 
 
-# a record comes to who is served by then
+# a record comes to who is served by then; a key that this nginx has not had
+# before, for each is counted once
 sub delivers {
     my ($t, $ws, $topic, $key) = @_;
 
-    wait_for(sub { served($t) }, 10, 'a subscription');
+    my $before = $keys{$t->port}++ // 0;
+
+    wait_for(sub { served($t) > $before }, 10, 'a subscription');
 
     $broker->produce($topic, ['--partitioner', 'murmur2'],
                      ["not $key", 'no'], [$key, 'a value']);
 
     is_deeply([$ws->read_pair], [$key, 'a value'], "$topic/$key");
     is($ws->close, 1000, 'goodbye');
+}
+
+
+# bytes of a worker's own memory for each idle client: of those above the first
+# 1,000, with whom comes what is there once
+sub memory {
+    my ($t, $path) = @_;
+
+    my ($worker) = $t->worker_pids;
+    my (@loads, @kb);
+
+    for my $sessions (1000, 2000) {
+        push @loads, $t->load('--path', $path, '--sessions', $sessions,
+                              '--filter', 'inbox/clients');
+
+        wait_for(sub {
+            $t->status->{total}{subscriptions} == 1000 * (2 * @loads - 1);
+        }, 20, 'clients');
+
+        push @kb, own_memory($worker);
+    }
+
+    $_->stop('TERM', 10) for @loads;
+    wait_for(sub { $t->status->{total}{sessions} == 0 }, 20, 'their end');
+
+    return ($kb[1] - $kb[0]) * 1024 / 2000;
+}
+
+
+# in KB
+sub own_memory {
+    my ($pid) = @_;
+
+    my ($kb) = text("/proc/$pid/smaps_rollup") =~ /^Pss_Anon:\s+(\d+) kB$/m;
+
+    return $kb;
 }
 
 
@@ -196,6 +235,34 @@ delivers($t, $t->subscribe('orders-new/dave', path => '/inside'),
          'orders-new', 'dave');
 is($t->subscribe('orders', path => '/provider')->read_described,
    "text: not allowed\n", 'what the other location does not allow');
+$t->stop;
+
+# -- idle
+
+($t, $conf) = example('idle.conf', "worker_rlimit_nofile  22500;\n", '',
+                      'worker_connections  22000;',
+                      'worker_connections  4000;');
+
+$t->{workers} = 1;
+started($t, $conf);
+
+for (['/ws', 'dave', 4], ['/kept', 'bob', 8]) {
+    my ($path, $user, $most) = @$_;
+
+    delivers($t, $t->subscribe("inbox/$user", path => $path, binary => 1),
+             'inbox', $user);
+
+    SKIP: {
+        skip 'memory is the sanitizer\'s', 1 if flavor() eq 'asan';
+
+        # a request that is kept takes 5 KB, and a pool that is too small for
+        # it a second block
+
+        cmp_ok(memory($t, $path), '<', $most * 1024,
+               "$path: bytes for each idle client");
+    }
+}
+
 $t->stop;
 
 is_deeply([sort keys %seen], [map { s{.*/}{}r } glob "$folder/*.conf"],
