@@ -1,18 +1,17 @@
 package Bench::Main;
 
-# The command line of bench/run, and its order: shape by shape, round by
-# round, one peer after the other.
+# What bench/run does, in order: shape by shape, round by round, one peer after
+# the other.
 
 use strict;
 use warnings;
 
-use Getopt::Long qw(GetOptionsFromArray);
-use List::Util qw(first);
+use POSIX ();
 use Test::More ();
 use Time::HiRes qw(time);
 
 use Bench::Kinds;
-use Bench::Peers;
+use Bench::Options;
 use Bench::Shapes;
 use Bench::Table;
 use Test::Fanout::Kafka;
@@ -21,20 +20,9 @@ my $begin = time;
 
 
 sub run {
-    my (@args) = @_;
+    my $o = Bench::Options::parse(@_);
 
-    my %o;
-
-    GetOptionsFromArray(\@args, \%o, 'quick', 'all', 'list', 'rounds=i',
-                        'peers=s', 'hold=i')
-        or exit 2;
-
-    return list() if $o{list};
-
-    my @shapes = Bench::Shapes::wanted(\%o, @args)
-        or die "bench/run: which shapes? See bench/run --list\n";
-
-    check_peers($o{peers}) if $o{peers};
+    return list() if $o->{list};
 
     # nginx's harness says "ok" when all is well: only its result counts here
 
@@ -44,17 +32,18 @@ sub run {
     $| = 1;
 
     my $env = {
-        kafka => Test::Fanout::Kafka->new, quick => $o{quick},
+        kafka => Test::Fanout::Kafka->shared, quick => $o->{quick},
     };
 
     head();
 
-    for my $shape (@shapes) {
-        my $rounds = $o{quick} ? 1 : $shape->{rounds} || 3;
+    for my $shape (@{ $o->{shapes} }) {
+        my $rounds = $o->{quick} ? 1 : $shape->{rounds} || 3;
+        my @peers = Bench::Options::peers($o, $shape) or next;
 
-        $rounds = $o{rounds} if $o{rounds};
-        $shape->{hold} = $o{hold} if $o{hold};
-        shape($env, $shape, $rounds, \%o);
+        $rounds = $o->{rounds} if $o->{rounds};
+        $shape->{hold} = $o->{hold} if $o->{hold};
+        shape($env, $shape, $rounds, @peers);
     }
 
     $env->{kafka}->stop;
@@ -67,16 +56,6 @@ sub list {
     for my $shape (Bench::Shapes::all()) {
         printf "%-10s %-18s %s\n", $shape->{group}, $shape->{name},
                $shape->{title};
-    }
-}
-
-
-sub check_peers {
-    my ($peers) = @_;
-
-    for my $name (split /,/, $peers) {
-        grep { $_ eq $name } Bench::Peers::names()
-            or die "bench/run: no peer \"$name\"\n";
     }
 }
 
@@ -97,15 +76,7 @@ sub head {
 
 
 sub shape {
-    my ($env, $shape, $rounds, $o) = @_;
-
-    my @peers = @{ $shape->{peers} };
-
-    if ($o->{peers}) {
-        my %want = map { $_ => 1 } split /,/, $o->{peers};
-        @peers = grep { $want{$_} || $want{ s/-.*//r } } @peers;
-        return if !@peers;
-    }
+    my ($env, $shape, $rounds, @peers) = @_;
 
     my (%results, %context);
 

@@ -1,7 +1,7 @@
 package Bench::Peers;
 
-# Who is measured.  A name may have an option behind a hyphen, which only
-# that peer knows: "ours-join".
+# Who is measured.  A name may have an option behind a hyphen: one that only
+# that peer knows, as "ours-join", or one of the shape's variants.
 
 use strict;
 use warnings;
@@ -11,8 +11,12 @@ my %class = (
     floor => 'Floor', raw => 'Raw',
 );
 
+# ours with more in its configuration, or with so many workers
+my $ours = qr/^ours-(?:join|small|detach|[1-9]\d?)$/;
 
-sub names { sort keys %class }
+
+# one that may be measured in any shape
+sub known { $class{$_[0]} || $_[0] =~ $ours }
 
 
 sub make {
@@ -20,10 +24,11 @@ sub make {
 
     my ($base, $option) = split /-/, $name, 2;
     my $class = $class{$base} // die "no peer \"$name\"\n";
+    my $variant = $shape->{variants}{$option // ''} || {};
 
     require "./bench/peers/$class.pm";
 
-    return "Bench::Peer::$class"->new($env, $shape, $option);
+    return "Bench::Peer::$class"->new($env, { %$shape, %$variant }, $option);
 }
 
 

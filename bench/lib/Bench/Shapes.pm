@@ -208,7 +208,7 @@ sub wanted {
     my %known = map { $_->{name} => 1, $_->{group} => 1 } all();
 
     for my $name (@names) {
-        die "bench/run: no shape \"$name\"\n" if !$known{$name};
+        die "no shape \"$name\"\n" if !$known{$name};
     }
 
     my %want = map { $_ => 1 } @names;
