@@ -7,24 +7,34 @@ use warnings;
 
 use parent -norequire, 'Bench::Peer';
 
+use List::Util qw(max);
+
 use Test::Fanout;
 use Test::Fanout::Status;
 
 # ours-join, ours-small, ours-detach
 my %more = (
-    join => 'fanout_join 10ms;',
-    small => 'request_pool_size 5408; client_header_buffer_size 512; '
-             . 'connection_pool_size 384;',
-    detach => 'fanout_detach on; client_header_buffer_size 512; '
-              . 'connection_pool_size 384;',
+    join => sub { 'fanout_join 10ms;' },
+    small => sub { pools() },
+    detach => sub { 'fanout_detach on; ' . pools() },
 );
+
+
+# the sizes of nginx's pools for idle clients
+sub pools {
+    open my $fh, '<', 'conf.example/idle.conf' or die "idle.conf: $!\n";
+
+    return join ' ', grep { /^\w+_(?:pool|buffer)_size\s/ }
+                     map { s/^\s+|\s+$//gr } <$fh>;
+}
 
 
 sub start {
     my ($self) = @_;
 
     my $shape = $self->{shape};
-    my $more = $more{$self->{option}} // '';
+    my $option = $more{$self->{option}};
+    my $more = $option ? $option->() : '';
     my $zone = $shape->{sessions} > 20000 ? '256m' : '64m';
     my $sndbuf = $shape->{sndbuf} ? " sndbuf=$shape->{sndbuf}" : '';
     my $workers = $self->{option} =~ /^(\d+)$/ ? $1 : $shape->{workers};
@@ -33,7 +43,8 @@ sub start {
 
     $more .= ' fanout_ping 25s 60s;' if $shape->{sessions} > 20000;
     $more .= ' fanout_pending 512m;' if $shape->{kind} eq 'flat';
-    $more .= ' fanout_pending 256k;' if $shape->{stall};
+    $more .= " fanout_pending $shape->{pending};" if $shape->{pending};
+    $more .= ' fanout_owners 1; fanout_linger 300s;' if $shape->{reader};
 
     $self->create_topic;
 
@@ -103,10 +114,11 @@ sub status {
 
 
 sub settle {
-    my ($self) = @_;
+    my ($self, $want) = @_;
 
-    my $want = $self->{shape}{sessions};
     my $total;
+
+    $want //= $self->{shape}{sessions};
 
     eval {
         wait_for(sub {
@@ -132,6 +144,84 @@ sub settle {
 
 sub writes { $_[0]->status->{total}{writes} }
 sub delivered { $_[0]->status->{total}{deliveries} }
+
+
+# each worker takes from the rings at most what the others have read
+sub crossed {
+    my ($self) = @_;
+
+    my $status = $self->status;
+    my $all = $status->{total}{records};
+
+    return undef if @{ $status->{workers} } < 2;
+
+    return max(map {
+        my $others = $all - $_->{records};
+        $others ? $_->{ring_read} / $others : 0;
+    } @{ $status->{workers} });
+}
+
+
+# Where it matters who reads: the other worker, if it is to be that one,
+# gets a subscriber of its own first, and goes on reading when that has left.
+sub load {
+    my ($self, $shape) = @_;
+
+    my $reader = $self->{shape}{reader} // return $self->SUPER::load($shape);
+    my ($worker, $other) = $self->pids;
+
+    return $self->load_in($worker, $other) if $reader eq 'own';
+
+    my $first = $self->{keeper} = $self->load_in($other, $worker);
+
+    $first->await('open', 20);
+    $self->settle;
+
+    my $load = $self->load_in($worker, $other);
+
+    $self->settle(2);
+    $first->stop;
+    $self->settle;
+
+    return $load;
+}
+
+
+# a subscriber in that worker: the other one stands still meanwhile
+sub load_in {
+    my ($self, $worker, $other) = @_;
+
+    kill 'STOP', $other;
+
+    my $load = eval {
+        wait_for(sub { stands($other) }, 10, 'a stop');
+
+        my $load = $self->SUPER::load;
+
+        wait_for(sub {
+            my ($its) = grep { $_->{pid} == $worker }
+                             @{ $self->status->{workers} };
+
+            return $its && $its->{sessions} == 1;
+        }, 10, 'a session in a certain worker');
+
+        $load;
+    };
+
+    kill 'CONT', $other;
+
+    return $load // die $@;
+}
+
+
+# as long as it only is about to, connections may still be meant for it
+sub stands {
+    my ($pid) = @_;
+
+    open my $fh, '<', "/proc/$pid/stat" or die "/proc/$pid/stat: $!\n";
+
+    return <$fh> =~ /\) T /;
+}
 
 
 sub doubt {

@@ -9,7 +9,7 @@ use Exporter qw(import);
 
 use Test::Fanout::Process;
 
-our @EXPORT_OK = qw(cpu pss counter counted);
+our @EXPORT_OK = qw(cpu memory counter counted);
 
 # all that may send bytes to a client
 my @calls = map { "syscalls:sys_enter_$_" }
@@ -32,9 +32,10 @@ sub cpu {
 }
 
 
-# proportional set size, bytes
-sub pss {
-    my (@pids) = @_;
+# proportional set size, bytes: "Pss", or of memory that is in no file and not
+# shared, "Pss_Anon"
+sub memory {
+    my ($which, @pids) = @_;
 
     my $kb = 0;
 
@@ -42,8 +43,8 @@ sub pss {
         open my $fh, '<', "/proc/$pid/smaps_rollup"
             or die "/proc/$pid/smaps_rollup: $!\n";
 
-        while (<$fh>) {
-            $kb += $1 if /^Pss:\s+(\d+)/;
+        while (my $line = <$fh>) {
+            $kb += $1 if $line =~ /^$which:\s+(\d+)/;
         }
     }
 

@@ -6,14 +6,25 @@ package Bench::Goals;
 #     [rate => 'raw', -0.6]     at least 0.6 times
 #     [us => undef, 0.15]       at most 0.15; -0.15: at least
 #     [p50 => '+raw', 0.1]      at most 0.1 above
-#     ['sum']                   us of a key's record: at most that of raw, and
-#                               1.15 of the floor's send, and 1
+#     [p99 => '+ours', 10, 'ours-join']
+#                               of another than ours
+#     ['text', sub {...}, 1]    what the code makes of a round's figures,
+#                               $f->('ours', 'us')
+#
+# The median of the rounds is judged.  Where a figure is missing, as of a
+# peer that was not measured, nothing is said.
 
 use strict;
 use warnings;
 
-my %unit = (us => 'us each', rate => 'deliv/s', bytes => 'bytes each',
-            percent => '% of a core', p50 => 'p50', p99 => 'p99');
+my %unit = (
+    us => 'us each', rate => 'deliv/s', own => 'bytes each',
+    percent => '% of a core', p50 => 'p50', p99 => 'p99',
+    crossed => 'crossings of a record to a worker',
+    left => '% of memory left after',
+);
+
+my $missing = "not measured\n";
 
 
 # lines; $median->($code) is the median of what code says for each round
@@ -23,27 +34,19 @@ sub judge {
     my @lines;
 
     for my $goal (@{ $shape->{goals} || [] }) {
-        my ($key, $other, $limit) = @$goal;
-        my ($text, $value, $most);
+        my ($text, $code, $limit) = @$goal;
 
-        if ($key eq 'sum') {
-            ($text, $most) = ('us each above raw + 1.15 x floor', 1);
-            $value = $median->(sub { above($results, $_[0]) });
+        ($text, $code) = compared(@$goal) if ref $code ne 'CODE';
 
-        } else {
-            $most = $limit;
-            $text = what($key, $other);
-            $value = $median->(sub {
-                compared($results, $_[0], $key, $other);
-            });
-        }
+        my $value = $median->(sub { of_round($results, $_[0], $code) });
 
         next if !defined $value;
 
-        my $reached = $most < 0 ? $value >= -$most : $value <= $most;
+        my $reached = $limit < 0 ? $value >= -$limit : $value <= $limit;
 
-        push @lines, sprintf '  to reach: %s %s %s: %.4g, %s', $text,
-                     $most < 0 ? 'at least' : 'at most', abs $most, $value,
+        push @lines, sprintf '  to reach: %s %s %s: %s, %s', $text,
+                     $limit < 0 ? 'at least' : 'at most',
+                     number(abs $limit), number($value),
                      $reached ? 'yes' : 'NO';
     }
 
@@ -51,39 +54,49 @@ sub judge {
 }
 
 
-sub what {
-    my ($key, $other) = @_;
+sub number {
+    my ($n) = @_;
 
-    return $unit{$key} if !defined $other;
-    return "$unit{$key} above $1" if $other =~ /^\+(.*)/;
-    return "$unit{$key}, times $other";
+    return sprintf abs $n < 1000 ? '%.4g' : '%.0f', $n;
 }
 
 
+# undef if a figure is missing
+sub of_round {
+    my ($results, $round, $code) = @_;
+
+    my $value = eval {
+        $code->(sub {
+            my ($name, $key) = @_;
+
+            return ($results->{$name}[$round] || {})->{$key} // die $missing;
+        });
+    };
+
+    die $@ if $@ && $@ ne $missing;
+    return $value;
+}
+
+
+# text and code of a plain one
 sub compared {
-    my ($results, $round, $key, $other) = @_;
+    my ($key, $other, undef, $who) = @_;
 
-    my $ours = $results->{ours}[$round] or return;
-    my $value = $ours->{$key} // return;
+    my $of = $who ? " of $who" : '';
 
-    return $value if !defined $other;
+    $who //= 'ours';
+
+    return ("$unit{$key}$of", sub { $_[0]->($who, $key) }) if !defined $other;
 
     my ($add, $name) = $other =~ /^(\+?)(.*)/;
-    my $its = ($results->{$name}[$round] || return)->{$key};
 
-    return if !defined $its || !$its;
-    return $add ? $value - $its : $value / $its;
-}
+    return ("$unit{$key}$of above $name", sub {
+        return $_[0]->($who, $key) - $_[0]->($name, $key);
+    }) if $add;
 
-
-sub above {
-    my ($results, $round) = @_;
-
-    my @us = map { my $f = $results->{$_}[$round]; $f && $f->{us} }
-                 qw(ours raw floor);
-
-    return if grep { !defined } @us;
-    return $us[0] - $us[1] - 1.15 * $us[2];
+    return ("$unit{$key}$of, times $name", sub {
+        return $_[0]->($who, $key) / ($_[0]->($name, $key) || die $missing);
+    });
 }
 
 

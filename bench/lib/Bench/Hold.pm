@@ -8,27 +8,45 @@ use warnings;
 use Exporter qw(import);
 use Time::HiRes qw(sleep time);
 
-use Bench::Cost qw(cpu pss);
+use Bench::Cost qw(cpu memory);
 use Test::Fanout qw(util);
 use Test::Fanout::Process;
 
 
-# bytes for each session: memory with all of them less that without; CPU in
-# percent of a core while they are held
+# who is there before memory is looked at first, so that all is there that
+# does not grow with sessions, as what reads from Kafka
+sub keep {
+    my ($peer) = @_;
+
+    my $keeper = $peer->{keeper} = $peer->load({
+        %{ $peer->{shape} }, sessions => 1,
+    });
+
+    $keeper->await('open', 20);
+    $peer->settle(1);
+}
+
+
+# bytes for each session: memory with all of them less that without, and of
+# that what is its own; CPU in percent of a core while they are held
 sub idle {
     my ($peer, $shape) = @_;
 
+    keep($peer);
+
+    my $sessions = $shape->{sessions};
     my @pids = $peer->pids;
-    my $before = pss(@pids);
+    my %before = map { $_ => memory($_, @pids) } qw(Pss Pss_Anon);
     my $begin = time;
 
     my $load = $peer->{now} = $peer->load;
 
     $load->await('open', 300);
-    $peer->settle;
+    $peer->settle($sessions + 1);
 
     my $took = time() - $begin;
-    my $bytes = (pss(@pids) - $before) / $shape->{sessions};
+    my %each = map { $_ => (memory($_, @pids) - $before{$_}) / $sessions }
+               keys %before;
     my $cpu = cpu(@pids);
 
     $begin = time;
@@ -40,34 +58,62 @@ sub idle {
     my $f = $load->figures;
 
     return {
-        bytes => $bytes, percent => $percent,
-        accepted => $shape->{sessions} / $took,
+        bytes => $each{Pss}, own => $each{Pss_Anon}, percent => $percent,
+        accepted => $sessions / $took,
         bad => $f->{gone} ? "$f->{gone} gone" : '',
     };
 }
 
 
-# sessions a second until all have subscribed and are served, CPU for each
+# sessions a second until all have subscribed and are served, CPU for each;
+# and how much more memory there is when they have left again, in percent
 sub storm {
     my ($peer, $shape) = @_;
 
+    keep($peer);
+
     my @pids = $peer->pids;
+    my $before = memory('Pss', @pids);
     my $cpu = cpu(@pids);
     my $begin = time;
 
     my $load = $peer->{now} = $peer->load;
 
     $load->await('open', 120);
-    $peer->settle;
+    $peer->settle($shape->{sessions} + 1);
 
     my $took = time() - $begin;
 
     $cpu = cpu(@pids) - $cpu;
+    $load->stop;
 
     return {
         accepted => $shape->{sessions} / $took,
-        us => $cpu / 1e3 / $shape->{sessions}, bad => '',
+        us => $cpu / 1e3 / $shape->{sessions},
+        left => left($before, @pids), bad => '',
     };
+}
+
+
+# what is more than before, in percent, when it has stopped to shrink
+sub left {
+    my ($before, @pids) = @_;
+
+    my $memory = memory('Pss', @pids);
+    my $same = 0;
+
+    for my $try (1 .. 100) {
+        sleep 0.1;
+
+        my $now = memory('Pss', @pids);
+
+        $same = $now < $memory ? 0 : $same + 1;
+        $memory = $now if $now < $memory;
+
+        last if $same == 20;
+    }
+
+    return ($memory / $before - 1) * 100;
 }
 
 

@@ -52,7 +52,7 @@ sub with {
 
     my $result = eval {
         $peer->start;
-        $code->($peer, $shape);
+        $code->($peer, $peer->{shape});
     };
 
     my $error = $@;
@@ -60,7 +60,7 @@ sub with {
     # whatever happened, it shall not run beside the next one
 
     eval {
-        $_->stop for grep { $_ } @{$peer}{qw(churn now)};
+        $_->stop for grep { $_ } @{$peer}{qw(churn keeper now)};
         $peer->stop;
     };
 
@@ -183,7 +183,7 @@ sub figures {
         max => $f->{max} / 1e6,
         writes => defined $writes ? $writes / $n : undef,
         client => $f->{cpu} / 1e3 / $n, late => $late,
-        bad => join(', ', @bad),
+        crossed => $peer->crossed, bad => join(', ', @bad),
 
         # what is for each record says nothing of deliveries, and pings of
         # very many are more than these

@@ -157,7 +157,7 @@ sub figures {
 }
 
 
-# the middle of a bucket, in ms: t/util/lib/stats.c has the scale
+# in ms: t/util/lib/stats.c has the scale
 sub percentile {
     my ($latency, $share) = @_;
 
@@ -168,8 +168,12 @@ sub percentile {
         $n += $latency->{$i};
         next if $n < $share * $all;
 
-        return $i / 1e6 if $i < 32;
-        return (32 + $i % 32 + 0.5) * 2 ** (int($i / 32) - 1) / 1e6;
+        # as if all of a bucket were spread evenly over it
+
+        my $part = 1 - ($n - $share * $all) / $latency->{$i};
+
+        return ($i + $part) / 1e6 if $i < 32;
+        return (32 + $i % 32 + $part) * 2 ** (int($i / 32) - 1) / 1e6;
     }
 
     return 0;

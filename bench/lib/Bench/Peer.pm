@@ -53,14 +53,19 @@ sub cpu { Bench::Cost::cpu($_[0]->pids) }
 # frames that it has delivered so far to anybody, if it counts them
 sub delivered { undef }
 
+# how often a record came from the worker that reads it to another, at most;
+# undef: there is no other
+sub crossed { undef }
+
 # something that makes the figures worthless, as text
 sub doubt { '' }
 
 
+# the subscribers of its shape, or of another one
 sub load {
-    my ($self) = @_;
+    my ($self, $shape) = @_;
 
-    my $shape = $self->{shape};
+    $shape //= $self->{shape};
 
     return Bench::Load->new(program('load'), $shape,
         '--port', $self->port, '--dialect', $self->dialect,

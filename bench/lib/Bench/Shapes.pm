@@ -15,6 +15,10 @@ package Bench::Shapes;
 #     rounds     if not 3
 #     stall      so many of the subscribers read nothing
 #     sndbuf     of the server's sockets
+#     pending    of ours: fanout_pending
+#     reader     of ours, with two workers: which one reads from Kafka, the
+#                subscriber's "own" or the "other"
+#     variants   a peer's option => what is different for it
 #     goals      see Bench::Goals
 #     quick      what --quick changes; shapes without it are left out there
 
@@ -70,6 +74,15 @@ sub burst {
 }
 
 
+# a key's record: that of who only reads, the floor's send and 1 us
+my $sum = ['us each above raw + 1.15 x floor', sub {
+    my ($f) = @_;
+
+    return $f->('ours', 'us') - $f->('raw', 'us')
+           - 1.15 * $f->('floor', 'us');
+}, 1];
+
+
 sub own_key {
     my ($rate, $count, %o) = @_;
 
@@ -78,7 +91,7 @@ sub own_key {
     add('key', 'stream', 'key-' . ($rate || 'burst'),
         "1,000 subscribers, a key each, $n records"
         . ($rate ? '/s' : ' at once'), peers => \@key,
-        goals => $rate ? [['sum'], [p99 => 'raw', 2]]
+        goals => $rate ? [$sum, [p99 => 'raw', 2]]
                        : [[rate => undef, -250000]],
         sessions => 1000, keys => 1000, rate => $rate, count => $count, %o);
 }
@@ -94,6 +107,8 @@ sub define {
     add('join', 'stream', 'join-1000x300',
         '1,000 subscribers, 300 records/s, fanout_join 10ms for ours',
         peers => [qw(ours ours-join floor nchan)],
+        goals => [[us => 'nchan', 0.6, 'ours-join'],
+                  [p99 => '+ours', 10, 'ours-join']],
         sessions => 1000, rate => 300, count => 900);
 
     # the service in Python takes a quarter of a minute for one of these
@@ -117,7 +132,8 @@ sub define {
 
     own_key(1000, 3000, quick => { count => 2000 });
     own_key(5000, 15000);
-    own_key(20000, 60000, goals => [['sum'], [p99 => undef, 10]]);
+    own_key(20000, 60000,
+            goals => [$sum, [p99 => 'raw', 2], [p99 => undef, 10]]);
     own_key(0, 200000, peers => [grep { $_ ne 'python' } @key]);
 
     for my $workers (1, 2, 4) {
@@ -126,55 +142,58 @@ sub define {
             . 'worker' . ($workers > 1 ? 's' : ''),
             peers => [qw(ours floor)], partitions => 12,
             workers => $workers, sessions => 1000, rate => 100,
-            count => 300);
+            count => 300, goals => [[crossed => undef, 1]]);
     }
 
-    # all but the first worker's records come through a ring
+    hops();
 
-    for my $workers (1, 4) {
-        add('hop', 'stream', "hop-$workers",
-            "one subscriber, 12 partitions, 480 records/s, $workers worker"
-            . ($workers > 1 ? 's' : ''), partitions => 12,
-            workers => $workers, sessions => 1, rate => 480, count => 1440,
-            peers => [qw(ours raw)]);
-    }
-
-    for (['1000', 1], ['10000', 1], ['100000', 8]) {
+    for (['10000', 1], ['100000', 8]) {
         my ($filters, $workers) = @$_;
 
         add('selective', 'stream', "selective-$filters",
             comma($filters) . ' filters, a subscriber each; of 20,000 '
-            . 'records/s 1 in 1,000 is wanted', sessions => $filters,
-            keys => $filters, miss => 1000, rate => 20000, count => 60000,
-            workers => $workers, rounds => $workers > 1 ? 1 : 3);
+            . 'records/s 1 in 1,000 is wanted; ours-few: 1,000 filters',
+            sessions => $filters, keys => $filters, miss => 1000,
+            rate => 20000, count => 60000, workers => $workers,
+            peers => [qw(ours ours-few)],
+            variants => { few => { sessions => 1000, keys => 1000 } },
+            goals => [[us => 'ours-few', 1.3]],
+            rounds => $workers > 1 ? 1 : 3);
     }
 
     for my $n (10000, 100000) {
         add('idle', 'idle', "idle-$n",
             comma($n) . ' idle subscribers, a key each',
             sessions => $n, keys => $n, rounds => 1,
-            goals => $n > 10000 ? [[percent => undef, 2]] : [],
+            goals => $n > 10000 ? [[percent => undef, 2],
+                                   [percent => undef, 2, 'ours-detach']]
+                                : [[own => undef, 7 * 1024, 'ours-small'],
+                                   [own => undef, 1536, 'ours-detach']],
             workers => $n > 10000 ? 8 : 1, hold => $n > 10000 ? 60 : 15,
             peers => $n > 10000 ? [qw(ours ours-detach)]
                                 : [qw(ours ours-small ours-detach nchan nats
-                                      python)]);
+                                      python)],
+            $n > 10000 ? () : (quick => {
+                peers => [qw(ours-small ours-detach)], hold => 2,
+            }));
     }
 
     add('storm', 'storm', 'storm-5000',
         '5,000 connect and subscribe as fast as they can',
-        sessions => 5000, peers => [qw(ours nchan nats python)]);
+        sessions => 5000, peers => [qw(ours nchan nats python)],
+        goals => [[left => undef, 10]], quick => { peers => ['ours'] });
     add('churn', 'churn', 'churn-1000',
         '1,000 subscribers, 100 records/s, while others come and go',
         sessions => 1000, rate => 100, count => 400,
         peers => [qw(ours ours-churn)]);
-    add('slow', 'stream', 'slow-0',
-        '900 subscribers, 1 KB, 200 records/s: for comparison with slow-100',
-        sessions => 900, size => 1024, rate => 200, count => 600,
-        sndbuf => '128k');
     add('slow', 'stream', 'slow-100',
-        '1,000 subscribers, 1 KB, 200 records/s, 100 of them read nothing',
+        '1,000 subscribers, 1 KB, 200 records/s, 100 of them read nothing; '
+        . 'ours-calm: 900',
         sessions => 1000, stall => 100, size => 1024, rate => 200,
-        count => 600, sndbuf => '128k');
+        count => 600, sndbuf => '128k', pending => '256k',
+        peers => [qw(ours ours-calm)],
+        variants => { calm => { sessions => 900, stall => 0 } },
+        goals => [[p99 => 'ours-calm', 1.2]]);
 
     for (['100', 100, 300], ['1k', 1024, 300], ['64k', 65000, 20]) {
         my ($name, $size, $rate) = @$_;
@@ -189,9 +208,57 @@ sub define {
         '1,000 subscribers, 100 records/s, TLS', tls => 1,
         sessions => 1000, rate => 100, count => 300,
         peers => [qw(ours nchan)]);
+    growth();
+}
+
+
+# all records come from another worker through a ring, or none
+sub hops {
+    my @same = (
+        partitions => 12, workers => 2, sessions => 1, reader => 'other',
+        peers => [qw(ours ours-own)],
+        variants => { own => { reader => 'own' } },
+    );
+
+    add('hop', 'stream', 'hop-200',
+        'one subscriber, 12 partitions, 200 records/s by another worker; '
+        . 'ours-own: by its own', @same, rate => 200, count => 1000,
+        quick => { count => 400 },
+        goals => [['p50, ms for the ring and waking its reader', sub {
+            my ($f) = @_;
+
+            return $f->('ours', 'p50') - $f->('ours-own', 'p50');
+        }, 0.04], [crossed => undef, 1]]);
+    add('hop', 'flat', 'hop-flat',
+        'one subscriber, 12 partitions, what lies in Kafka, read by another '
+        . 'worker; ours-own: by its own', @same, count => 600000,
+        quick => { count => 200000 },
+        goals => [['us each for the ring, batched', sub {
+            my ($f) = @_;
+
+            return $f->('ours', 'us') - $f->('ours-own', 'us');
+        }, 0.6], [crossed => undef, 1]]);
+}
+
+
+sub growth {
     add('growth', 'stream', 'growth-19000x5',
-        '19,000 subscribers, 5 records/s', sessions => 19000, rate => 5,
-        count => 20, workers => 2, peers => [qw(ours floor)]);
+        '19,000 subscribers, 5 records/s; few: 1,000 and 95',
+        sessions => 19000, rate => 5, count => 20, workers => 2,
+        peers => [qw(ours floor ours-few floor-few)],
+        variants => { few => { sessions => 1000, rate => 95, count => 380 } },
+        goals => [['us each to floor, times that of few', sub {
+            my ($f) = @_;
+
+            return $f->('ours', 'us') / $f->('floor', 'us')
+                   / ($f->('ours-few', 'us') / $f->('floor-few', 'us'));
+        }, 1.1]]);
+    add('growth', 'stream', 'growth-keys',
+        '18,000 subscribers, a key each, 5,000 records/s; few: 1,000',
+        sessions => 18000, keys => 18000, rate => 5000, count => 18000,
+        peers => [qw(ours ours-few)],
+        variants => { few => { sessions => 1000, keys => 1000 } },
+        goals => [[us => 'ours-few', 1.3]]);
 }
 
 

@@ -13,6 +13,8 @@ my @columns = (
     [rate => 'deliv/s', 10, \&count],
     [accepted => 'sessions/s', 10, \&count],
     [bytes => 'B each', 8, \&count],
+    [own => 'own', 7, \&count],
+    [left => '% left', 7, \&fixed],
     [percent => '% core', 7, \&fixed],
     [us => 'us each', 8, \&fixed],
     [p50 => 'p50 ms', 8, \&fixed],
@@ -21,6 +23,7 @@ my @columns = (
     [max => 'max', 8, \&fixed],
     [writes => 'writes', 7, \&share],
     [client => 'client', 7, \&fixed],
+    [crossed => 'crossed', 7, \&fixed],
 );
 
 # ours divided by the peer's
