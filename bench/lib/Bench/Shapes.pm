@@ -254,8 +254,8 @@ sub growth {
                    / ($f->('ours-few', 'us') / $f->('floor-few', 'us'));
         }, 1.1]]);
     add('growth', 'stream', 'growth-keys',
-        '18,000 subscribers, a key each, 5,000 records/s; few: 1,000',
-        sessions => 18000, keys => 18000, rate => 5000, count => 18000,
+        '18,000 subscribers, a key each, 3,000 records/s; few: 1,000',
+        sessions => 18000, keys => 18000, rate => 3000, count => 18000,
         peers => [qw(ours ours-few)],
         variants => { few => { sessions => 1000, keys => 1000 } },
         goals => [[us => 'ours-few', 1.3]]);
