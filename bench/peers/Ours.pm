@@ -118,7 +118,7 @@ sub settle {
 
     my $total;
 
-    $want //= $self->{shape}{sessions};
+    $want //= $self->{shape}{sessions} + ($self->{beside} ? 1 : 0);
 
     eval {
         wait_for(sub {
@@ -172,16 +172,21 @@ sub load {
 
     return $self->load_in($worker, $other) if $reader eq 'own';
 
-    my $first = $self->{keeper} = $self->load_in($other, $worker);
+    my $beside = $self->{shape}{beside};
+    my $first = $self->{$beside ? 'beside' : 'keeper'}
+              = $self->load_in($other, $worker);
 
     $first->await('open', 20);
-    $self->settle;
+    $self->settle(1);
 
     my $load = $self->load_in($worker, $other);
 
     $self->settle(2);
-    $first->stop;
-    $self->settle;
+
+    if (!$beside) {
+        $first->stop;
+        $self->settle(1);
+    }
 
     return $load;
 }

@@ -20,6 +20,7 @@ use warnings;
 my %unit = (
     us => 'us each', rate => 'deliv/s', own => 'bytes each',
     percent => '% of a core', p50 => 'p50', p99 => 'p99',
+    hop => 'ms later than beside who reads',
     crossed => 'crossings of a record to a worker',
     left => '% of memory left after',
 );

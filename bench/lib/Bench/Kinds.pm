@@ -60,7 +60,7 @@ sub with {
     # whatever happened, it shall not run beside the next one
 
     eval {
-        $_->stop for grep { $_ } @{$peer}{qw(churn keeper now)};
+        $_->stop for grep { $_ } @{$peer}{qw(churn keeper beside now)};
         $peer->stop;
     };
 
@@ -80,6 +80,7 @@ sub ready {
     $load->await('open', 120);
     $peer->settle;
     $load->warm(sub { $peer->warm });
+    $peer->{beside}->await('warm', 10) if $peer->{beside};
 
     return $load;
 }
@@ -96,7 +97,9 @@ sub stream {
     my $writes = $peer->writes;
     my $cpu = $peer->cpu;
 
-    $load->expect;
+    my $beside = $peer->{beside};
+
+    $_->expect for grep { $_ } $load, $beside;
 
     my $process = $peer->produce;
     my $f = $load->figures;
@@ -107,6 +110,18 @@ sub stream {
 
     my $figures = figures($peer, $load, $f, $made->{start} / 1e9, $cpu,
                           $writes, $made->{late_ms});
+
+    if ($beside) {
+        my $its = figures($peer, $beside, $beside->figures,
+                          $made->{start} / 1e9, 0, undef, 0);
+
+        $figures->{hop} = $figures->{p50} - $its->{p50};
+        $figures->{bad} = join ', ', grep { $_ } $figures->{bad}, $its->{bad};
+
+        # two were served
+
+        $figures->{$_} /= 2 for qw(us writes);
+    }
 
     # those that come and go get records, too
 

@@ -24,6 +24,7 @@ my @columns = (
     [writes => 'writes', 7, \&share],
     [client => 'client', 7, \&fixed],
     [crossed => 'crossed', 7, \&fixed],
+    [hop => 'hop ms', 7, \&fixed],
 );
 
 # ours divided by the peer's
@@ -44,7 +45,8 @@ sub count {
 sub fixed {
     my ($n) = @_;
 
-    return sprintf $n < 10 ? '%.2f' : $n < 1000 ? '%.1f' : '%.0f', $n;
+    return sprintf abs $n < 1 ? '%.3f' : $n < 10 ? '%.2f'
+                   : $n < 1000 ? '%.1f' : '%.0f', $n;
 }
 
 
