@@ -28,6 +28,7 @@ fo_chunks_init(fo_chunks_t *pool, const fo_alloc_t *alloc)
 {
     memset(pool, 0, sizeof(fo_chunks_t));
     pool->alloc = alloc;
+    fo_queue_init(&pool->fresh);
 }
 
 
@@ -111,6 +112,7 @@ fo_chunk_get(fo_chunks_t *pool, size_t need, unsigned class)
     c->size = (uint32_t) (size - sizeof(fo_chunk_t));
     c->class = class;
     c->refs = 1;
+    fo_queue_init(&c->queue);
 
     pool->chunks++;
     pool->bytes += size;
@@ -133,9 +135,10 @@ fo_feed_append(fo_chunks_t *pool, fo_feed_log_t *log, size_t len,
     size_t       need;
     u_char      *p;
     unsigned     class;
-    fo_chunk_t  *c;
+    fo_chunk_t  *c, *tail, *head;
 
-    c = log->tail;
+    tail = log->head ? log->head->state.tail : NULL;
+    c = tail;
 
     if (c == NULL || !fo_chunk_fits(c, len)) {
 
@@ -152,22 +155,27 @@ fo_feed_append(fo_chunks_t *pool, fo_feed_log_t *log, size_t len,
             return NULL;
         }
 
-        c->bytes = log->bytes;
-        c->frames = log->frames;
+        if (tail) {
+            c->bytes = tail->bytes + tail->used;
+            c->frames = tail->frames + tail->n;
+            tail->next = c;
 
-        if (log->tail) {
-            log->tail->next = c;
         } else {
             log->head = c;
         }
 
-        log->tail = c;
+        log->head->state.tail = c;
     }
 
-    if (log->fresh.chunk == NULL) {
-        log->fresh.chunk = c;
-        log->fresh.frame = c->n;
+    head = log->head;
+
+    if (head->state.fresh == NULL) {
+        head->state.fresh = c;
+        c->fresh = c->n;
+        c->log = log;
         c->positions++;
+
+        fo_queue_append(&pool->fresh, &c->queue);
     }
 
     p = c->data + c->used;
@@ -177,28 +185,79 @@ fo_feed_append(fo_chunks_t *pool, fo_feed_log_t *log, size_t len,
     (*frame)->end = c->used;
     c->n++;
 
-    log->bytes += len;
-    log->frames++;
-
     return p;
+}
+
+
+void
+fo_feed_mark(fo_feed_log_t *log)
+{
+    fo_log_state_t  *state;
+
+    state = &log->head->state;
+    state->marked = state->tail->frames + state->tail->n;
+}
+
+
+int
+fo_feed_marked(const fo_feed_log_t *log, const fo_pos_t *pos)
+{
+    if (pos->chunk == NULL) {
+        return 0;
+    }
+
+    return log->head->state.marked > pos->chunk->frames + pos->frame;
+}
+
+
+fo_feed_log_t *
+fo_feed_first(fo_chunks_t *pool)
+{
+    fo_chunk_t  *c;
+
+    if (fo_queue_empty(&pool->fresh)) {
+        return NULL;
+    }
+
+    c = fo_data(pool->fresh.next, fo_chunk_t, queue);
+
+    return c->log;
 }
 
 
 void
 fo_feed_enter(fo_feed_log_t *log, fo_pos_t *pos)
 {
-    *pos = log->fresh;
+    fo_chunk_t  *c;
 
-    if (pos->chunk) {
-        pos->chunk->positions++;
+    if (!fo_feed_fresh(log)) {
+        return;
     }
+
+    c = log->head->state.fresh;
+    c->positions++;
+
+    pos->chunk = c;
+    pos->frame = c->fresh;
 }
 
 
 void
 fo_feed_settle(fo_chunks_t *pool, fo_feed_log_t *log)
 {
-    fo_feed_leave(pool, log, &log->fresh);
+    fo_chunk_t  *c;
+
+    if (!fo_feed_fresh(log)) {
+        return;
+    }
+
+    c = log->head->state.fresh;
+    log->head->state.fresh = NULL;
+
+    fo_queue_remove(&c->queue);
+    c->positions--;
+
+    fo_feed_prune(pool, log);
 }
 
 
@@ -228,8 +287,8 @@ fo_feed_prune(fo_chunks_t *pool, fo_feed_log_t *log)
         c = log->head;
         log->head = c->next;
 
-        if (log->head == NULL) {
-            log->tail = NULL;
+        if (log->head) {
+            log->head->state = c->state;
         }
 
         fo_chunk_release(pool, c);
@@ -240,11 +299,15 @@ fo_feed_prune(fo_chunks_t *pool, fo_feed_log_t *log)
 uint64_t
 fo_feed_lag_bytes(const fo_feed_log_t *log, const fo_pos_t *pos)
 {
+    fo_chunk_t  *tail;
+
     if (pos->chunk == NULL) {
         return 0;
     }
 
-    return log->bytes - pos->chunk->bytes
+    tail = log->head->state.tail;
+
+    return tail->bytes + tail->used - pos->chunk->bytes
            - fo_chunk_start(pos->chunk, pos->frame);
 }
 
@@ -252,11 +315,15 @@ fo_feed_lag_bytes(const fo_feed_log_t *log, const fo_pos_t *pos)
 uint64_t
 fo_feed_lag_frames(const fo_feed_log_t *log, const fo_pos_t *pos)
 {
+    fo_chunk_t  *tail;
+
     if (pos->chunk == NULL) {
         return 0;
     }
 
-    return log->frames - pos->chunk->frames - pos->frame;
+    tail = log->head->state.tail;
+
+    return tail->frames + tail->n - pos->chunk->frames - pos->frame;
 }
 
 

@@ -12,6 +12,12 @@
  * all of them together until each has entered there (fo_feed_settle()).
  * So a feed whose readers all are at the tail owns no chunk.
  *
+ * What the log knows of itself lies in its first chunk and moves on when that
+ * one goes; it means something only while there is a chunk, so a log at rest
+ * is one pointer.  Bytes and frames are counted since the log was last at
+ * rest.  Logs with fresh frames are in a list of the pool, by the chunk with
+ * the first of them, in the order in which these came.
+ *
  * A chunk is in the list while it or an earlier one holds a position; it is
  * in memory while it is in the list or holds the rest of a frame that was
  * cut by a send (refs).
@@ -22,7 +28,7 @@
 #define FO_FEED_H
 
 
-#include "core/fo_core.h"
+#include "core/fo_queue.h"
 
 
 #define FO_CHUNK_MIN      512           /* bytes, header and index included */
@@ -42,18 +48,42 @@ typedef struct {
 
 typedef struct fo_chunk_s  fo_chunk_t;
 
+
+typedef struct {
+    fo_chunk_t   *head;        /* NULL: at rest */
+} fo_feed_log_t;
+
+
+/* of a whole log, in its first chunk; void in all others */
+
+typedef struct {
+    fo_chunk_t   *tail;        /* the last one */
+    fo_chunk_t   *fresh;       /* with the first fresh frame; NULL: none is */
+    uint64_t      marked;      /* frames up to the last marked one */
+} fo_log_state_t;
+
+
 struct fo_chunk_s {
-    fo_chunk_t   *next;        /* in the feed; or in the pool */
-    uint64_t      bytes;       /* of the feed before this chunk */
-    uint64_t      frames;      /* of the feed before this chunk */
-    uint32_t      refs;        /* 1 for the list, 1 for each rest */
-    uint32_t      positions;   /* in this chunk, fresh included */
-    uint32_t      size;        /* of data, index included */
-    uint32_t      used;        /* bytes of frames */
-    uint32_t      n;           /* frames */
-    uint32_t      class;       /* FO_CHUNK_CLASSES: not for the pool */
-    u_char        data[];
+    fo_chunk_t      *next;        /* in the log; or in the pool */
+    uint64_t         bytes;       /* of the log before this chunk */
+    uint64_t         frames;      /* of the log before this chunk */
+    uint32_t         refs;        /* 1 for the list, 1 for each rest */
+    uint32_t         positions;   /* in this chunk, fresh included */
+    uint32_t         size;        /* of data, index included */
+    uint32_t         used;        /* bytes of frames */
+    uint32_t         n;           /* frames */
+    uint32_t         class;       /* FO_CHUNK_CLASSES: not for the pool */
+    uint32_t         fresh;       /* the first fresh frame, if it has one */
+    fo_log_state_t   state;       /* of the log */
+    fo_queue_t       queue;       /* in pool->fresh, if it is state.fresh */
+    fo_feed_log_t   *log;         /* that has it there */
+    u_char           data[];
 };
+
+
+_Static_assert(offsetof(fo_chunk_t, data) == sizeof(fo_chunk_t)
+               && sizeof(fo_chunk_t) % _Alignof(fo_frame_t) == 0,
+               "the index of a chunk is aligned");
 
 
 /* where chunks come from; one for all feeds of a worker */
@@ -61,6 +91,7 @@ struct fo_chunk_s {
 typedef struct {
     const fo_alloc_t  *alloc;
     fo_chunk_t        *free[FO_CHUNK_CLASSES];
+    fo_queue_t         fresh;      /* chunks of logs with fresh frames */
     size_t             kept;       /* bytes in free */
     uint64_t           chunks;     /* in use */
     uint64_t           bytes;      /* in use */
@@ -74,16 +105,10 @@ typedef struct {
 } fo_pos_t;
 
 
-typedef struct {
-    fo_chunk_t   *head;
-    fo_chunk_t   *tail;
-    fo_pos_t      fresh;
-    uint64_t      bytes;       /* appended since ever */
-    uint64_t      frames;      /* appended since ever */
-} fo_feed_log_t;
+#define fo_feed_log_init(log)  (log)->head = NULL
 
-
-#define fo_feed_log_init(log)  memset(log, 0, sizeof(fo_feed_log_t))
+/* has somebody to be told of frames? */
+#define fo_feed_fresh(log)     ((log)->head && (log)->head->state.fresh)
 
 
 void fo_chunks_init(fo_chunks_t *pool, const fo_alloc_t *alloc);
@@ -102,6 +127,15 @@ void fo_chunk_release(fo_chunks_t *pool, fo_chunk_t *c);
  */
 u_char *fo_feed_append(fo_chunks_t *pool, fo_feed_log_t *log, size_t len,
     fo_frame_t **frame);
+
+/* marks the newest frame; there is one that is fresh */
+void fo_feed_mark(fo_feed_log_t *log);
+
+/* is there a marked frame at or after this position? */
+int fo_feed_marked(const fo_feed_log_t *log, const fo_pos_t *pos);
+
+/* the log that has been fresh for longest, or NULL */
+fo_feed_log_t *fo_feed_first(fo_chunks_t *pool);
 
 /* a reader at the tail gets the first fresh frame as its position */
 void fo_feed_enter(fo_feed_log_t *log, fo_pos_t *pos);

@@ -23,7 +23,6 @@ static void fo_entry_skip(fo_entry_t *entry, fo_src_t *src,
 static void fo_feed_put(fo_feed_t *feed, fo_src_t *src,
     const fo_record_t *rec);
 static void fo_feed_notice(fo_feed_t *feed, const fo_event_t *ev);
-static void fo_feed_dirty(fo_feed_t *feed);
 
 
 void
@@ -177,7 +176,7 @@ fo_feed_put(fo_feed_t *feed, fo_src_t *src, const fo_record_t *rec)
                        feed->dialect->record_len(rec), &frame);
 
     if (p == NULL) {
-        feed->lost++;
+        fo_feed_missed(feed, 1, 1);
         fo_stat_add(hub->stats, FO_STAT_NO_MEMORY, 1);
 
     } else {
@@ -190,9 +189,8 @@ fo_feed_put(fo_feed_t *feed, fo_src_t *src, const fo_record_t *rec)
         frame->key_len = rec->key_len;
 
         fo_stat_add(hub->stats, FO_STAT_FRAMES, 1);
+        fo_hub_post(hub);
     }
-
-    fo_feed_dirty(feed);
 }
 
 
@@ -216,7 +214,7 @@ fo_feed_notice(fo_feed_t *feed, const fo_event_t *ev)
     p = fo_feed_append(&hub->chunks, &feed->log, len, &frame);
 
     if (p == NULL) {
-        feed->unknown = 1;
+        fo_feed_missed(feed, 0, 0);
         fo_stat_add(hub->stats, FO_STAT_NO_MEMORY, 1);
 
     } else {
@@ -227,7 +225,8 @@ fo_feed_notice(fo_feed_t *feed, const fo_event_t *ev)
         frame->key = 0;
         frame->key_len = 0;
 
-        feed->noticed = feed->log.frames;
+        fo_feed_mark(&feed->log);
+        fo_hub_post(hub);
 
         fo_stat_add(hub->stats, FO_STAT_GAPS, feed->nsubs);
 
@@ -235,21 +234,5 @@ fo_feed_notice(fo_feed_t *feed, const fo_event_t *ev)
             fo_stat_add(hub->stats, FO_STAT_GAP_RECORDS,
                         (int64_t) (ev->count * feed->nsubs));
         }
-    }
-
-    fo_feed_dirty(feed);
-}
-
-
-static void
-fo_feed_dirty(fo_feed_t *feed)
-{
-    fo_hub_t  *hub;
-
-    if (!fo_queue_linked(&feed->dirty)) {
-        hub = feed->entry->topic->hub;
-
-        fo_queue_append(&hub->dirty, &feed->dirty);
-        fo_hub_post(hub);
     }
 }

@@ -1,8 +1,8 @@
 
 /*
- * The flush: from dirty feeds to sessions, from sessions to sockets.
+ * The flush: from feeds to sessions, from sessions to sockets.
  *
- * Phase 1 gives the subscriptions at the tail of each dirty feed their
+ * Phase 1 gives the subscriptions at the tail of each fresh feed their
  * position and puts them on their sessions' ready lists; who lags too far
  * behind meets the policy.  Between the two the hub tells of gaps, so that
  * a gap is told before what comes after it.  Phase 2 pops sessions and makes
@@ -28,8 +28,7 @@
 
 
 static void fo_sub_link(fo_sub_t *sub);
-static void fo_feed_missed(fo_feed_t *feed);
-static void fo_feed_policy(fo_feed_t *feed);
+static void fo_feed_policy(fo_hub_t *hub, fo_feed_t *feed);
 static void fo_session_join(fo_session_t *s, uint32_t now);
 static void fo_joined_ready(fo_hub_t *hub, uint32_t now);
 static void fo_flush_ahead(fo_hub_t *hub);
@@ -122,26 +121,16 @@ fo_joined_ready(fo_hub_t *hub, uint32_t now)
 }
 
 
-/* phase 1 for one feed; also before somebody joins a dirty one */
+/* phase 1 for one feed; also before somebody joins it */
 
 void
-fo_feed_distribute(fo_feed_t *feed)
+fo_feed_distribute(fo_hub_t *hub, fo_feed_t *feed)
 {
     uint32_t     now;
-    fo_hub_t    *hub;
     fo_sub_t    *sub;
     fo_queue_t  *q;
 
-    hub = feed->entry->topic->hub;
-
-    if (feed->lost || feed->unknown) {
-        fo_feed_missed(feed);
-    }
-
-    if (feed->log.fresh.chunk == NULL) {
-
-        /* nothing was appended, or it was distributed already */
-
+    if (!fo_feed_fresh(&feed->log)) {
         return;
     }
 
@@ -171,35 +160,17 @@ fo_feed_distribute(fo_feed_t *feed)
     }
 
     fo_feed_settle(&hub->chunks, &feed->log);
-    fo_feed_policy(feed);
+    fo_feed_policy(hub, feed);
 }
 
 
 static void
-fo_feed_missed(fo_feed_t *feed)
-{
-    fo_queue_t  *q;
-
-    for (q = feed->subs.next; q != &feed->subs; q = q->next) {
-        fo_sub_missed(fo_data(q, fo_sub_t, in_feed), feed->lost,
-                      !feed->unknown);
-    }
-
-    feed->lost = 0;
-    feed->unknown = 0;
-}
-
-
-static void
-fo_feed_policy(fo_feed_t *feed)
+fo_feed_policy(fo_hub_t *hub, fo_feed_t *feed)
 {
     uint64_t       lag, frames;
-    fo_hub_t      *hub;
     fo_sub_t      *sub;
     fo_queue_t    *q, *next;
     fo_session_t  *s;
-
-    hub = feed->entry->topic->hub;
 
     for (q = feed->subs.next; q != &feed->subs; q = next) {
         next = q->next;
@@ -231,8 +202,8 @@ fo_feed_policy(fo_feed_t *feed)
 
         frames = fo_feed_lag_frames(&feed->log, &sub->pos);
 
-        fo_sub_missed(sub, frames,
-                      feed->noticed <= feed->log.frames - frames);
+        fo_stat_add(hub->stats, FO_STAT_GAPS, 1);
+        fo_sub_missed(sub, frames, !fo_feed_marked(&feed->log, &sub->pos));
 
         if (s->policy == FO_PENDING_DISCONNECT) {
             sub->error = FO_ERR_TOO_SLOW;
@@ -249,15 +220,15 @@ fo_feed_policy(fo_feed_t *feed)
 void
 fo_flush_feeds(fo_hub_t *hub)
 {
-    fo_feed_t   *feed;
-    fo_queue_t  *q;
+    fo_feed_log_t  *log;
 
-    while (!fo_queue_empty(&hub->dirty)) {
-        q = hub->dirty.next;
-        feed = fo_data(q, fo_feed_t, dirty);
+    for ( ;; ) {
+        log = fo_feed_first(&hub->chunks);
+        if (log == NULL) {
+            return;
+        }
 
-        fo_queue_remove(&feed->dirty);
-        fo_feed_distribute(feed);
+        fo_feed_distribute(hub, fo_data(log, fo_feed_t, log));
     }
 }
 

@@ -61,7 +61,6 @@ fo_hub_create(const fo_alloc_t *a, const fo_hub_env_t *env, fo_zone_t *z,
 
     fo_chunks_init(&hub->chunks, a);
 
-    fo_queue_init(&hub->dirty);
     fo_queue_init(&hub->ready);
     fo_queue_init(&hub->joined);
     fo_queue_init(&hub->noted);
@@ -321,7 +320,7 @@ fo_hub_finish(fo_hub_t *hub)
     /* what came up meanwhile */
 
     if (!fo_queue_empty(&hub->noted) || !fo_queue_empty(&hub->moved)
-        || !fo_queue_empty(&hub->dirty) || !fo_queue_empty(&hub->ready)
+        || fo_feed_first(&hub->chunks) || !fo_queue_empty(&hub->ready)
         || fo_joined_due(hub) == 0
         || !fo_mask_empty(&hub->wake)
         || atomic_load_explicit(&hub->me->dirty, memory_order_relaxed))

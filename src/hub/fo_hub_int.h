@@ -42,9 +42,8 @@ struct fo_hub_s {
 
     fo_index_t              names;        /* topics */
     fo_index_t              filters;      /* entries */
-    fo_chunks_t             chunks;
+    fo_chunks_t             chunks;       /* of feeds, and which are fresh */
 
-    fo_queue_t              dirty;        /* feeds with fresh frames */
     fo_queue_t              ready;        /* sessions to be sent to */
     fo_queue_t              joined;       /* sessions that wait for more */
     fo_queue_t              noted;        /* subs with something to be told */

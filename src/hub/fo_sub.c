@@ -78,12 +78,9 @@ fo_subscribe(fo_session_t *s, unsigned cluster, const fo_filter_t *f,
     fo_queue_append(&s->subs, &sub->in_session);
     s->nsubs++;
 
-    if (fo_queue_linked(&feed->dirty)) {
+    /* what is fresh is not for this one: it came after those frames */
 
-        /* not for this one: it came after those frames */
-
-        fo_feed_distribute(feed);
-    }
+    fo_feed_distribute(hub, feed);
 
     fo_queue_append(&feed->subs, &sub->in_feed);
     feed->nsubs++;
@@ -152,7 +149,6 @@ fo_feed_get(fo_entry_t *entry, const fo_dialect_t *dialect)
     feed->dialect = dialect;
     fo_feed_log_init(&feed->log);
     fo_queue_init(&feed->subs);
-    fo_queue_init(&feed->dirty);
 
     feed->next = entry->feeds;
     entry->feeds = feed;
@@ -182,7 +178,6 @@ fo_feed_drop(fo_feed_t *feed)
     *p = feed->next;
 
     fo_feed_settle(&hub->chunks, &feed->log);
-    fo_queue_remove(&feed->dirty);
     fo_free(hub->alloc, feed);
 
     fo_stat_add(hub->stats, FO_STAT_FEEDS, -1);
@@ -285,11 +280,30 @@ fo_sub_missed(fo_sub_t *sub, uint64_t frames, int counted)
         sub->uncounted = 1;
     }
 
-    fo_stat_add(hub->stats, FO_STAT_GAPS, 1);
     fo_stat_add(hub->stats, FO_STAT_GAP_RECORDS, (int64_t) frames);
 
     if (sub->live) {
         fo_sub_note(sub);
+    }
+}
+
+
+/* "frames" of a feed found no memory: one notice for all until it is told */
+
+void
+fo_feed_missed(fo_feed_t *feed, uint64_t frames, int counted)
+{
+    fo_sub_t    *sub;
+    fo_queue_t  *q;
+
+    for (q = feed->subs.next; q != &feed->subs; q = q->next) {
+        sub = fo_data(q, fo_sub_t, in_feed);
+
+        if (!sub->tell_gap) {
+            fo_stat_add(sub->session->hub->stats, FO_STAT_GAPS, 1);
+        }
+
+        fo_sub_missed(sub, frames, counted);
     }
 }
 

@@ -25,11 +25,7 @@ struct fo_feed_s {
     const fo_dialect_t     *dialect;
     fo_feed_log_t           log;
     fo_queue_t              subs;         /* those with a position first */
-    fo_queue_t              dirty;        /* in hub->dirty */
     uint32_t                nsubs;
-    unsigned                lost:31;      /* frames that no memory was for */
-    unsigned                unknown:1;    /* so was a notice of a gap */
-    uint64_t                noticed;      /* frames up to the last notice */
 };
 
 
@@ -56,6 +52,7 @@ struct fo_sub_s {
 void fo_sub_live(fo_sub_t *sub);
 void fo_sub_fail(fo_sub_t *sub, fo_error_e error);
 void fo_sub_missed(fo_sub_t *sub, uint64_t frames, int counted);
+void fo_feed_missed(fo_feed_t *feed, uint64_t frames, int counted);
 void fo_sub_timeouts(fo_hub_t *hub, uint64_t now);
 void fo_sub_tell(fo_hub_t *hub);
 void fo_sub_tell_session(fo_session_t *s);
@@ -77,7 +74,7 @@ void fo_entry_gap(fo_entry_t *entry, const fo_event_t *ev);
 
 void fo_flush_feeds(fo_hub_t *hub);    /* phase 1 */
 int fo_flush(fo_hub_t *hub);           /* phase 2; 1: more in the next turn */
-void fo_feed_distribute(fo_feed_t *feed);
+void fo_feed_distribute(fo_hub_t *hub, fo_feed_t *feed);
 uint64_t fo_joined_due(fo_hub_t *hub); /* us until one is, or UINT64_MAX */
 void fo_session_ready(fo_session_t *s);
 void fo_sub_ready(fo_sub_t *sub);

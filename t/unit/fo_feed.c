@@ -29,6 +29,7 @@ typedef struct {
     uint64_t       end[FRAMES];
     unsigned       n;
     unsigned       first;        /* fresh, or n */
+    unsigned       marked;       /* frames up to the last marked one */
     uint64_t       random;
 } bench_t;
 
@@ -70,7 +71,7 @@ append(bench_t *b, size_t len)
 
     p = fo_feed_append(&b->pool, &b->log, len, &f);
     if (p == NULL) {
-        assert_true(b->log.bytes == at && b->log.frames == b->n);
+        assert_int_equal(fo_feed_fresh(&b->log), b->first < b->n);
         return FO_ERROR;
     }
 
@@ -83,11 +84,15 @@ append(bench_t *b, size_t len)
     f->key = 0;
     f->key_len = 0;
 
-    if (b->log.fresh.chunk == NULL) {
-        fail();
-    }
+    assert_true(fo_feed_fresh(&b->log));
+    assert_ptr_equal(fo_feed_first(&b->pool), &b->log);
 
     b->end[b->n++] = at + len;
+
+    if (draw(b, 20) == 0) {
+        fo_feed_mark(&b->log);
+        b->marked = b->n;
+    }
 
     return FO_OK;
 }
@@ -113,6 +118,9 @@ enter(bench_t *b)
 
     fo_feed_settle(&b->pool, &b->log);
     b->first = b->n;
+
+    assert_false(fo_feed_fresh(&b->log));
+    assert_null(fo_feed_first(&b->pool));
 }
 
 
@@ -149,6 +157,8 @@ send(bench_t *b, reader_t *r)
     assert_true(fo_feed_lag_frames(&b->log, &r->pos) == b->n - r->frame);
     assert_true(fo_feed_lag_bytes(&b->log, &r->pos)
                 == begins(b, b->n) - begins(b, r->frame));
+    assert_int_equal(fo_feed_marked(&b->log, &r->pos),
+                     b->marked > r->frame);
 
     len = fo_feed_data(&r->pos, &data);
     r->next = begins(b, r->frame);
@@ -191,13 +201,13 @@ check(bench_t *b)
     for (c = b->log.head; c; c = c->next) {
         chunks++;
         assert_true(c->refs >= 1 && c->n > 0);
-        assert_true(c->next || c == b->log.tail);
+        assert_true(c->next || c == b->log.head->state.tail);
     }
 
     assert_true(b->pool.chunks >= chunks);
     assert_true(b->log.head == NULL || b->log.head->positions > 0);
 
-    if (b->log.fresh.chunk) {
+    if (fo_feed_fresh(&b->log)) {
         return;
     }
 
@@ -210,7 +220,6 @@ check(bench_t *b)
     /* all at the tail */
 
     assert_null(b->log.head);
-    assert_null(b->log.tail);
 }
 
 
