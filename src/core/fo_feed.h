@@ -102,6 +102,7 @@ typedef struct {
     fo_chunk_t   *chunk;       /* NULL: at the tail */
     uint32_t      frame;       /* below chunk->n, or equal only while it is
                                   the last chunk and more may come */
+    uint32_t      spare;       /* the caller's, never touched here */
 } fo_pos_t;
 
 

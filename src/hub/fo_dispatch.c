@@ -22,7 +22,8 @@ static void fo_entry_skip(fo_entry_t *entry, fo_src_t *src,
     const fo_record_t *rec);
 static void fo_feed_put(fo_feed_t *feed, fo_src_t *src,
     const fo_record_t *rec);
-static void fo_feed_notice(fo_feed_t *feed, const fo_event_t *ev);
+static void fo_feed_notice(fo_hub_t *hub, fo_feed_t *feed,
+    const fo_event_t *ev);
 
 
 void
@@ -102,7 +103,7 @@ fo_dispatch_hash(fo_src_t *src, const fo_record_t *rec,
     {
         entry = fo_data(link, fo_entry_t, link);
 
-        if (entry->topic == topic && entry->kind == kind
+        if (entry->topic == topic->row && entry->kind == kind
             && (kind == FO_FILTER_KEY ? entry->key_len == rec->key_len
                                       : entry->key_len <= rec->key_len)
             && memcmp(entry->key, rec->key, entry->key_len) == 0)
@@ -147,17 +148,17 @@ fo_entry_skip(fo_entry_t *entry, fo_src_t *src, const fo_record_t *rec)
     ev.from = rec->offset;
     ev.to = rec->offset + 1;
 
-    fo_entry_gap(entry, &ev);
+    fo_entry_gap(src->topic->hub, entry, &ev);
 }
 
 
 void
-fo_entry_gap(fo_entry_t *entry, const fo_event_t *ev)
+fo_entry_gap(fo_hub_t *hub, fo_entry_t *entry, const fo_event_t *ev)
 {
     fo_feed_t  *feed;
 
     for (feed = entry->feeds; feed; feed = feed->next) {
-        fo_feed_notice(feed, ev);
+        fo_feed_notice(hub, feed, ev);
     }
 }
 
@@ -195,11 +196,10 @@ fo_feed_put(fo_feed_t *feed, fo_src_t *src, const fo_record_t *rec)
 
 
 static void
-fo_feed_notice(fo_feed_t *feed, const fo_event_t *ev)
+fo_feed_notice(fo_hub_t *hub, fo_feed_t *feed, const fo_event_t *ev)
 {
     size_t       len;
     u_char      *p;
-    fo_hub_t    *hub;
     fo_frame_t  *frame;
 
     u_char       buf[FO_DIALECT_EVENT_MAX];
@@ -208,8 +208,6 @@ fo_feed_notice(fo_feed_t *feed, const fo_event_t *ev)
     if (len == 0) {
         return;
     }
-
-    hub = feed->entry->topic->hub;
 
     p = fo_feed_append(&hub->chunks, &feed->log, len, &frame);
 

@@ -17,17 +17,18 @@
 
 static uint64_t fo_entry_hash(const fo_topic_t *topic,
     fo_filter_kind_e kind, const u_char *key, size_t len);
-static int fo_entry_shared(const fo_entry_t *entry);
-static fo_error_e fo_entry_want(fo_entry_t *entry);
-static void fo_entry_unwant(fo_entry_t *entry);
-static fo_error_e fo_entry_demand(fo_entry_t *entry, uint32_t from,
-    uint32_t to, int64_t offset);
-static fo_error_e fo_entry_sources(fo_entry_t *entry, uint32_t from,
+static int fo_entry_shared(fo_hub_t *hub, const fo_entry_t *entry);
+static fo_error_e fo_entry_want(fo_hub_t *hub, fo_entry_t *entry);
+static void fo_entry_unwant(fo_hub_t *hub, fo_entry_t *entry);
+static fo_error_e fo_entry_demand(fo_hub_t *hub, fo_entry_t *entry,
+    uint32_t from, uint32_t to, int64_t offset);
+static fo_error_e fo_topic_sources(fo_topic_t *topic, uint32_t from,
     uint32_t to);
-static void fo_entry_release(fo_entry_t *entry, uint32_t from, uint32_t to);
+static void fo_topic_unsource(fo_topic_t *topic, uint32_t from,
+    uint32_t to);
 static void fo_entry_range(const fo_entry_t *entry, uint32_t *from,
     uint32_t *to);
-static void fo_entry_elapsed(fo_entry_t *entry);
+static void fo_entry_elapsed(fo_hub_t *hub, fo_entry_t *entry);
 
 
 #define FO_ENTRY_CHAIN            256
@@ -55,8 +56,9 @@ fo_entry_hash(const fo_topic_t *topic, fo_filter_kind_e kind,
 
 
 /*
- * Finds or makes the entry; NULL: no memory, or too many prefixes with the
- * same first FO_PREFIX_MAX bytes, which all have one hash.
+ * Finds or makes the entry; NULL: no memory, a key that is too long, or too
+ * many prefixes with the same first FO_PREFIX_MAX bytes, which all have one
+ * hash.
  */
 
 fo_entry_t *
@@ -85,7 +87,7 @@ fo_entry_get(fo_topic_t *topic, const fo_filter_t *f)
     for (n = 0; link; link = fo_index_next(link)) {
         entry = fo_data(link, fo_entry_t, link);
 
-        if (entry->topic == topic && entry->kind == f->kind
+        if (entry->topic == topic->row && entry->kind == f->kind
             && entry->key_len == f->key.len
             && memcmp(entry->key, f->key.data, f->key.len) == 0)
         {
@@ -97,19 +99,22 @@ fo_entry_get(fo_topic_t *topic, const fo_filter_t *f)
         }
     }
 
-    entry = fo_alloc(hub->alloc, sizeof(fo_entry_t) + f->key.len);
+    if (f->key.len > UINT16_MAX) {
+        return NULL;
+    }
+
+    entry = fo_alloc(hub->alloc, offsetof(fo_entry_t, key) + f->key.len);
     if (entry == NULL) {
         return NULL;
     }
 
     memset(entry, 0, sizeof(fo_entry_t));
 
-    entry->topic = topic;
-    entry->kind = (uint8_t) f->kind;
-    entry->partition = -1;
-    entry->key_len = (uint32_t) f->key.len;
+    entry->topic = (uint16_t) topic->row;
+    entry->kind = f->kind;
+    entry->key_len = (uint16_t) f->key.len;
     entry->link.hash = hash;
-    entry->since = fo_hub_now(hub);
+    entry->since = (uint32_t) fo_hub_now(hub);
 
     if (f->key.len) {
         memcpy(entry->key, f->key.data, f->key.len);
@@ -138,15 +143,13 @@ fo_entry_get(fo_topic_t *topic, const fo_filter_t *f)
 /* its last feed is gone; the topic may go with it */
 
 void
-fo_entry_drop(fo_entry_t *entry)
+fo_entry_drop(fo_hub_t *hub, fo_entry_t *entry)
 {
     size_t       len;
     uint32_t     from, to;
-    fo_hub_t    *hub;
     fo_topic_t  *topic;
 
-    topic = entry->topic;
-    hub = topic->hub;
+    topic = fo_entry_topic(hub, entry);
     len = fo_entry_prefix_len(entry->key_len);
 
     if (entry->kind == FO_FILTER_ALL) {
@@ -161,9 +164,9 @@ fo_entry_drop(fo_entry_t *entry)
     }
 
     if (entry->demanded) {
-        fo_entry_unwant(entry);
+        fo_entry_unwant(hub, entry);
         fo_entry_range(entry, &from, &to);
-        fo_entry_release(entry, from, to);
+        fo_topic_unsource(topic, from, to);
     }
 
     fo_queue_remove(&entry->in_topic);
@@ -179,17 +182,14 @@ fo_entry_drop(fo_entry_t *entry)
 /* is there another entry with the same hash in the zone? */
 
 static int
-fo_entry_shared(const fo_entry_t *entry)
+fo_entry_shared(fo_hub_t *hub, const fo_entry_t *entry)
 {
-    fo_hub_t    *hub;
     fo_link_t   *link;
     fo_entry_t  *other;
 
     if (entry->kind == FO_FILTER_ALL) {
         return 0;
     }
-
-    hub = entry->topic->hub;
 
     for (link = fo_index_find(&hub->filters, entry->link.hash);
          link;
@@ -211,13 +211,13 @@ fo_entry_shared(const fo_entry_t *entry)
 static void
 fo_entry_range(const fo_entry_t *entry, uint32_t *from, uint32_t *to)
 {
-    if (entry->partition < 0) {
-        *from = 0;
-        *to = entry->span;
+    if (entry->pruned) {
+        *from = entry->span;
+        *to = entry->span + 1;
 
     } else {
-        *from = (uint32_t) entry->partition;
-        *to = *from + 1;
+        *from = 0;
+        *to = entry->span;
     }
 }
 
@@ -226,53 +226,55 @@ int
 fo_entry_uses(const fo_entry_t *entry, const fo_src_t *src)
 {
     return entry->demanded
-           && (entry->partition < 0
-               || (uint32_t) entry->partition == src->partition);
+           && (!entry->pruned || entry->span == src->partition);
 }
 
 
 /* the topic is known: tells the zone what this entry wants */
 
 fo_error_e
-fo_entry_begin(fo_entry_t *entry)
+fo_entry_begin(fo_hub_t *hub, fo_entry_t *entry)
 {
+    int32_t        partition;
     fo_str_t       key;
     uint32_t       from, to;
     fo_error_e     error;
     fo_topic_t    *topic;
     fo_cluster_t  *cl;
 
-    topic = entry->topic;
-    cl = &topic->hub->clusters[topic->cluster];
+    topic = fo_entry_topic(hub, entry);
+    cl = &hub->clusters[topic->cluster];
+    partition = -1;
 
     if (entry->kind == FO_FILTER_KEY && !topic->any) {
         key.len = entry->key_len;
         key.data = entry->key;
 
-        entry->partition = cl->ops->partition(cl->ctx, &topic->name, &key,
-                                              topic->partitions);
+        partition = cl->ops->partition(cl->ctx, &topic->name, &key,
+                                       topic->partitions);
     }
 
-    entry->span = topic->partitions;
+    entry->pruned = (partition >= 0);
+    entry->span = entry->pruned ? (uint32_t) partition : topic->partitions;
     fo_entry_range(entry, &from, &to);
 
-    error = fo_entry_sources(entry, from, to);
+    error = fo_topic_sources(topic, from, to);
     if (error != FO_ERR_NONE) {
         return error;
     }
 
-    error = fo_entry_want(entry);
+    error = fo_entry_want(hub, entry);
 
     if (error == FO_ERR_NONE) {
-        error = fo_entry_demand(entry, from, to, FO_OFFSET_END);
+        error = fo_entry_demand(hub, entry, from, to, FO_OFFSET_END);
 
         if (error != FO_ERR_NONE) {
-            fo_entry_unwant(entry);
+            fo_entry_unwant(hub, entry);
         }
     }
 
     if (error != FO_ERR_NONE) {
-        fo_entry_release(entry, from, to);
+        fo_topic_unsource(topic, from, to);
         return error;
     }
 
@@ -285,15 +287,18 @@ fo_entry_begin(fo_entry_t *entry)
 /* the topic has grown; after an error the caller lets the entry fail */
 
 fo_error_e
-fo_entry_grow(fo_entry_t *entry)
+fo_entry_grow(fo_hub_t *hub, fo_entry_t *entry)
 {
-    uint32_t    from, to;
-    fo_error_e  error;
+    uint32_t     from, to;
+    fo_error_e   error;
+    fo_topic_t  *topic;
+
+    topic = fo_entry_topic(hub, entry);
 
     from = entry->span;
-    to = entry->topic->partitions;
+    to = topic->partitions;
 
-    error = fo_entry_sources(entry, from, to);
+    error = fo_topic_sources(topic, from, to);
     if (error != FO_ERR_NONE) {
         return error;
     }
@@ -302,33 +307,36 @@ fo_entry_grow(fo_entry_t *entry)
 
     /* what was written before it was noticed is wanted, too */
 
-    return fo_entry_demand(entry, from, to, FO_OFFSET_BEGIN);
+    return fo_entry_demand(hub, entry, from, to, FO_OFFSET_BEGIN);
 }
 
 
 /* the key may be anywhere; after an error the caller lets the entry fail */
 
 fo_error_e
-fo_entry_unprune(fo_entry_t *entry)
+fo_entry_unprune(fo_hub_t *hub, fo_entry_t *entry)
 {
-    uint32_t    p, to;
-    fo_error_e  error;
+    uint32_t     p, to;
+    fo_error_e   error;
+    fo_topic_t  *topic;
 
-    p = (uint32_t) entry->partition;
-    to = entry->topic->partitions;
+    topic = fo_entry_topic(hub, entry);
 
-    error = fo_entry_sources(entry, 0, p);
+    p = entry->span;
+    to = topic->partitions;
+
+    error = fo_topic_sources(topic, 0, p);
     if (error != FO_ERR_NONE) {
         return error;
     }
 
-    error = fo_entry_sources(entry, p + 1, to);
+    error = fo_topic_sources(topic, p + 1, to);
     if (error != FO_ERR_NONE) {
-        fo_entry_release(entry, 0, p);
+        fo_topic_unsource(topic, 0, p);
         return error;
     }
 
-    entry->partition = -1;
+    entry->pruned = 0;
     entry->span = to;
 
     if (entry->state == FO_ENTRY_LIVE) {
@@ -336,20 +344,20 @@ fo_entry_unprune(fo_entry_t *entry)
         /* who comes now waits for the bases of all, who is here doesn't */
 
         entry->state = FO_ENTRY_PENDING;
-        entry->since = fo_hub_now(entry->topic->hub);
+        entry->since = (uint32_t) fo_hub_now(hub);
 
         fo_queue_remove(&entry->in_topic);
-        fo_queue_append(&entry->topic->waiting, &entry->in_topic);
+        fo_queue_append(&topic->waiting, &entry->in_topic);
     }
 
-    error = fo_entry_demand(entry, 0, p, FO_OFFSET_END);
+    error = fo_entry_demand(hub, entry, 0, p, FO_OFFSET_END);
 
     if (error == FO_ERR_NONE) {
-        error = fo_entry_demand(entry, p + 1, to, FO_OFFSET_END);
+        error = fo_entry_demand(hub, entry, p + 1, to, FO_OFFSET_END);
     }
 
     if (error == FO_ERR_NONE && entry->waiting == 0) {
-        fo_entry_live(entry);
+        fo_entry_live(hub, entry);
     }
 
     return error;
@@ -359,14 +367,12 @@ fo_entry_unprune(fo_entry_t *entry)
 /* the bit in the interest index */
 
 static fo_error_e
-fo_entry_want(fo_entry_t *entry)
+fo_entry_want(fo_hub_t *hub, fo_entry_t *entry)
 {
     int          rc;
-    fo_hub_t    *hub;
     fo_topic_t  *topic;
 
-    topic = entry->topic;
-    hub = topic->hub;
+    topic = fo_entry_topic(hub, entry);
 
     fo_hub_lock(hub);
     rc = fo_topic_want_locked(hub->z, topic->row, hub->slot,
@@ -390,15 +396,13 @@ fo_entry_want(fo_entry_t *entry)
 
 
 static void
-fo_entry_unwant(fo_entry_t *entry)
+fo_entry_unwant(fo_hub_t *hub, fo_entry_t *entry)
 {
     int          last_len;
     size_t       len;
-    fo_hub_t    *hub;
     fo_topic_t  *topic;
 
-    topic = entry->topic;
-    hub = topic->hub;
+    topic = fo_entry_topic(hub, entry);
     len = fo_entry_prefix_len(entry->key_len);
 
     entry->demanded = 0;
@@ -408,7 +412,7 @@ fo_entry_unwant(fo_entry_t *entry)
         last_len = (--topic->wanted[len] == 0);
     }
 
-    if (fo_entry_shared(entry)) {
+    if (fo_entry_shared(hub, entry)) {
         return;
     }
 
@@ -423,17 +427,15 @@ fo_entry_unwant(fo_entry_t *entry)
 /* the seq, then demands and asks, under one lock: see fo_rows.h */
 
 static fo_error_e
-fo_entry_demand(fo_entry_t *entry, uint32_t from, uint32_t to,
-    int64_t offset)
+fo_entry_demand(fo_hub_t *hub, fo_entry_t *entry, uint32_t from,
+    uint32_t to, int64_t offset)
 {
     uint32_t     p, need;
-    fo_hub_t    *hub;
     fo_src_t    *src;
     fo_error_e   error;
     fo_topic_t  *topic;
 
-    topic = entry->topic;
-    hub = topic->hub;
+    topic = fo_entry_topic(hub, entry);
     error = FO_ERR_NONE;
 
     fo_hub_lock(hub);
@@ -493,16 +495,13 @@ fo_entry_demand(fo_entry_t *entry, uint32_t from, uint32_t to,
 }
 
 
-/* counts the entry in at its sources, made where they are missing */
+/* counts an entry in at sources, which are made where they are missing */
 
 static fo_error_e
-fo_entry_sources(fo_entry_t *entry, uint32_t from, uint32_t to)
+fo_topic_sources(fo_topic_t *topic, uint32_t from, uint32_t to)
 {
-    uint32_t     p;
-    fo_src_t    *src;
-    fo_topic_t  *topic;
-
-    topic = entry->topic;
+    uint32_t   p;
+    fo_src_t  *src;
 
     for (p = from; p < to; p++) {
         src = topic->sources[p];
@@ -510,7 +509,7 @@ fo_entry_sources(fo_entry_t *entry, uint32_t from, uint32_t to)
         if (src == NULL) {
             src = fo_alloc(topic->hub->alloc, sizeof(fo_src_t));
             if (src == NULL) {
-                fo_entry_release(entry, from, p);
+                fo_topic_unsource(topic, from, p);
                 return FO_ERR_NO_MEMORY;
             }
 
@@ -530,17 +529,15 @@ fo_entry_sources(fo_entry_t *entry, uint32_t from, uint32_t to)
 }
 
 
-/* counts the entry out; sources without one are given up */
+/* counts an entry out; sources without one are given up */
 
 static void
-fo_entry_release(fo_entry_t *entry, uint32_t from, uint32_t to)
+fo_topic_unsource(fo_topic_t *topic, uint32_t from, uint32_t to)
 {
-    uint32_t     p;
-    fo_hub_t    *hub;
-    fo_src_t    *src;
-    fo_topic_t  *topic;
+    uint32_t   p;
+    fo_hub_t  *hub;
+    fo_src_t  *src;
 
-    topic = entry->topic;
     hub = topic->hub;
 
     for (p = from; p < to; p++) {
@@ -569,18 +566,21 @@ fo_entry_release(fo_entry_t *entry, uint32_t from, uint32_t to)
 /* all bases are there */
 
 void
-fo_entry_live(fo_entry_t *entry)
+fo_entry_live(fo_hub_t *hub, fo_entry_t *entry)
 {
     fo_sub_t    *sub;
     fo_feed_t   *feed;
     fo_queue_t  *q, *next;
+    fo_topic_t  *topic;
+
+    topic = fo_entry_topic(hub, entry);
 
     entry->state = FO_ENTRY_LIVE;
 
     fo_queue_remove(&entry->in_topic);
-    fo_queue_append(&entry->topic->entries, &entry->in_topic);
+    fo_queue_append(&topic->entries, &entry->in_topic);
 
-    fo_entry_elapsed(entry);
+    fo_entry_elapsed(hub, entry);
 
     for (feed = entry->feeds; feed; feed = feed->next) {
 
@@ -596,19 +596,17 @@ fo_entry_live(fo_entry_t *entry)
 /* from subscribe to base, into the histogram */
 
 static void
-fo_entry_elapsed(fo_entry_t *entry)
+fo_entry_elapsed(fo_hub_t *hub, fo_entry_t *entry)
 {
     unsigned      i;
-    uint64_t      us;
-    fo_hub_t     *hub;
+    uint32_t      us;
 
     static const uint32_t  bounds[] = FO_STAT_BOUNDS;
 
-    hub = entry->topic->hub;
-    us = fo_hub_now(hub) - entry->since;
+    us = (uint32_t) fo_hub_now(hub) - entry->since;
 
     for (i = 0; i < FO_STAT_BUCKETS - 1; i++) {
-        if (us <= (uint64_t) bounds[i] * 1000) {
+        if (us <= bounds[i] * 1000) {
             break;
         }
     }

@@ -47,7 +47,7 @@ struct fo_hub_s {
     fo_queue_t              ready;        /* sessions to be sent to */
     fo_queue_t              joined;       /* sessions that wait for more */
     fo_queue_t              noted;        /* subs with something to be told */
-    fo_queue_t              waiting;      /* subs by deadline */
+    fo_queue_t              waiting;      /* subs by their since */
     fo_queue_t              ended;        /* sessions */
     fo_queue_t              moved;        /* owned, next_offset to be stored */
 

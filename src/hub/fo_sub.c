@@ -11,9 +11,9 @@
 #include "hub/fo_hub_int.h"
 
 
-static fo_feed_t *fo_feed_get(fo_entry_t *entry,
+static fo_feed_t *fo_feed_get(fo_hub_t *hub, fo_entry_t *entry,
     const fo_dialect_t *dialect);
-static void fo_feed_drop(fo_feed_t *feed);
+static void fo_feed_drop(fo_hub_t *hub, fo_feed_t *feed);
 static void fo_sub_detach(fo_sub_t *sub);
 static void fo_sub_free(fo_sub_t *sub);
 static void fo_sub_note(fo_sub_t *sub);
@@ -49,15 +49,15 @@ fo_subscribe(fo_session_t *s, unsigned cluster, const fo_filter_t *f,
     entry = fo_entry_get(topic, f);
 
     if (entry) {
-        feed = fo_feed_get(entry, dialect);
+        feed = fo_feed_get(hub, entry, dialect);
         sub = feed ? fo_alloc(hub->alloc, sizeof(fo_sub_t)) : NULL;
 
         if (sub == NULL) {
             if (feed && feed->nsubs == 0) {
-                fo_feed_drop(feed);
+                fo_feed_drop(hub, feed);
 
             } else if (entry->feeds == NULL) {
-                fo_entry_drop(entry);
+                fo_entry_drop(hub, entry);
             }
         }
     }
@@ -92,12 +92,12 @@ fo_subscribe(fo_session_t *s, unsigned cluster, const fo_filter_t *f,
         fo_sub_live(sub);
 
     } else {
-        sub->deadline = fo_hub_now(hub) + FO_SUBSCRIBE_TIMEOUT;
+        sub->since = (uint32_t) fo_hub_now(hub);
         fo_queue_append(&hub->waiting, &sub->queue);
 
         if (entry->state == FO_ENTRY_NEW) {
             if (topic->known) {
-                *error = fo_entry_begin(entry);
+                *error = fo_entry_begin(hub, entry);
 
                 if (*error != FO_ERR_NONE) {
                     fo_entry_fail(entry, *error);
@@ -125,12 +125,9 @@ fo_unsubscribe(fo_sub_t *sub)
 
 
 static fo_feed_t *
-fo_feed_get(fo_entry_t *entry, const fo_dialect_t *dialect)
+fo_feed_get(fo_hub_t *hub, fo_entry_t *entry, const fo_dialect_t *dialect)
 {
-    fo_hub_t   *hub;
     fo_feed_t  *feed;
-
-    hub = entry->topic->hub;
 
     for (feed = entry->feeds; feed; feed = feed->next) {
         if (feed->dialect == dialect) {
@@ -162,14 +159,12 @@ fo_feed_get(fo_entry_t *entry, const fo_dialect_t *dialect)
 /* its last subscription is gone; the entry may go with it */
 
 static void
-fo_feed_drop(fo_feed_t *feed)
+fo_feed_drop(fo_hub_t *hub, fo_feed_t *feed)
 {
-    fo_hub_t    *hub;
     fo_feed_t  **p;
     fo_entry_t  *entry;
 
     entry = feed->entry;
-    hub = entry->topic->hub;
 
     for (p = &entry->feeds; *p != feed; p = &(*p)->next) {
         /* void */
@@ -183,7 +178,7 @@ fo_feed_drop(fo_feed_t *feed)
     fo_stat_add(hub->stats, FO_STAT_FEEDS, -1);
 
     if (entry->feeds == NULL) {
-        fo_entry_drop(entry);
+        fo_entry_drop(hub, entry);
     }
 }
 
@@ -214,7 +209,7 @@ fo_sub_detach(fo_sub_t *sub)
     fo_stat_add(hub->stats, FO_STAT_SUBSCRIPTIONS, -1);
 
     if (--feed->nsubs == 0) {
-        fo_feed_drop(feed);
+        fo_feed_drop(hub, feed);
     }
 }
 
@@ -259,7 +254,7 @@ fo_sub_fail(fo_sub_t *sub, fo_error_e error)
 {
     fo_sub_detach(sub);
 
-    sub->error = (uint8_t) error;
+    sub->error = error;
     fo_sub_note(sub);
 }
 
@@ -274,7 +269,13 @@ fo_sub_missed(fo_sub_t *sub, uint64_t frames, int counted)
     hub = sub->session->hub;
 
     sub->tell_gap = 1;
-    sub->missed += frames;
+
+    if (frames > UINT32_MAX - sub->pos.spare) {
+        frames = UINT32_MAX - sub->pos.spare;
+        counted = 0;
+    }
+
+    sub->pos.spare += (uint32_t) frames;
 
     if (!counted) {
         sub->uncounted = 1;
@@ -332,7 +333,7 @@ fo_sub_timeouts(fo_hub_t *hub, uint64_t now)
     while (!fo_queue_empty(&hub->waiting)) {
         sub = fo_data(hub->waiting.next, fo_sub_t, queue);
 
-        if (sub->deadline > now) {
+        if ((uint32_t) now - sub->since < FO_SUBSCRIBE_TIMEOUT) {
             break;
         }
 
@@ -421,11 +422,11 @@ fo_sub_tell_one(fo_sub_t *sub)
     if (sub->tell_gap) {
         ev.type = FO_EVENT_GAP;
         ev.counted = !sub->uncounted;
-        ev.count = sub->missed;
+        ev.count = sub->pos.spare;
 
         sub->tell_gap = 0;
         sub->uncounted = 0;
-        sub->missed = 0;
+        sub->pos.spare = 0;
 
         s->ops->event(s, sub, &ev);
     }

@@ -32,19 +32,22 @@ struct fo_feed_s {
 struct fo_sub_s {
     fo_session_t           *session;
     fo_feed_t              *feed;         /* NULL: failed, to be told */
-    fo_pos_t                pos;
-    fo_queue_t              in_session;
+    fo_pos_t                pos;          /* pos.spare: frames missed, to be
+                                             told */
     fo_queue_t              in_feed;      /* in feed->subs */
     fo_queue_t              ready;        /* in session->ready */
+    fo_queue_t              in_session;
     fo_queue_t              queue;        /* in hub->waiting or ->noted */
-    uint64_t                deadline;     /* us, while waiting */
-    uint64_t                missed;       /* frames, to be told */
-    uint8_t                 live;
-    uint8_t                 error;        /* fo_error_e, to be told */
+    uint32_t                since;        /* us, low bits: waiting */
+    unsigned                error:8;      /* fo_error_e, to be told */
+    unsigned                live:1;
     unsigned                tell_ready:1;
     unsigned                tell_gap:1;
-    unsigned                uncounted:1;
+    unsigned                uncounted:1;  /* the number missed is unknown */
 };
+
+
+_Static_assert(sizeof(fo_sub_t) == 104, "a subscription has no holes");
 
 
 /* fo_sub.c */
@@ -67,7 +70,7 @@ void fo_dispatch(fo_hub_t *hub, const fo_origin_t *from,
     const fo_record_t *rec);
 void fo_dispatch_skipped(fo_hub_t *hub, const fo_origin_t *from,
     const fo_record_t *rec);
-void fo_entry_gap(fo_entry_t *entry, const fo_event_t *ev);
+void fo_entry_gap(fo_hub_t *hub, fo_entry_t *entry, const fo_event_t *ev);
 
 
 /* fo_flush.c: feeds to sessions to sockets */

@@ -14,7 +14,7 @@ static void fo_topic_grow(fo_topic_t *topic, fo_queue_t *list);
 static void fo_topic_failed(fo_topic_t *topic, fo_error_e error);
 static void fo_topic_fail(fo_queue_t *list, fo_error_e error);
 static void fo_topic_unpruned(fo_topic_t *topic);
-static void fo_topic_unprune(fo_queue_t *list);
+static void fo_topic_unprune(fo_hub_t *hub, fo_queue_t *list);
 static fo_src_t *fo_src_find(fo_hub_t *hub, const fo_origin_t *from);
 static void fo_src_rebased(fo_src_t *src, const fo_origin_t *from,
     int64_t next);
@@ -242,11 +242,11 @@ fo_topic_grow(fo_topic_t *topic, fo_queue_t *list)
         error = FO_ERR_NONE;
 
         if (entry->state == FO_ENTRY_NEW) {
-            error = fo_entry_begin(entry);
+            error = fo_entry_begin(topic->hub, entry);
 
-        } else if (entry->partition < 0) {
+        } else if (!entry->pruned) {
 
-            error = fo_entry_grow(entry);
+            error = fo_entry_grow(topic->hub, entry);
 
         } else {
 
@@ -298,13 +298,13 @@ fo_topic_fail(fo_queue_t *list, fo_error_e error)
 static void
 fo_topic_unpruned(fo_topic_t *topic)
 {
-    fo_topic_unprune(&topic->entries);
-    fo_topic_unprune(&topic->waiting);
+    fo_topic_unprune(topic->hub, &topic->entries);
+    fo_topic_unprune(topic->hub, &topic->waiting);
 }
 
 
 static void
-fo_topic_unprune(fo_queue_t *list)
+fo_topic_unprune(fo_hub_t *hub, fo_queue_t *list)
 {
     fo_queue_t  *q, *next;
     fo_event_t   ev;
@@ -318,18 +318,18 @@ fo_topic_unprune(fo_queue_t *list)
         next = q->next;
         entry = fo_data(q, fo_entry_t, in_topic);
 
-        if (entry->state == FO_ENTRY_NEW || entry->partition < 0) {
+        if (entry->state == FO_ENTRY_NEW || !entry->pruned) {
             continue;
         }
 
-        error = fo_entry_unprune(entry);
+        error = fo_entry_unprune(hub, entry);
 
         if (error != FO_ERR_NONE) {
             fo_entry_fail(entry, error);
             continue;
         }
 
-        fo_entry_gap(entry, &ev);
+        fo_entry_gap(hub, entry, &ev);
     }
 }
 
@@ -442,7 +442,7 @@ fo_src_base(fo_hub_t *hub, const fo_origin_t *from, uint64_t seq,
             && entry->seq <= seq && fo_entry_uses(entry, src)
             && --entry->waiting == 0)
         {
-            fo_entry_live(entry);
+            fo_entry_live(hub, entry);
         }
     }
 }
@@ -541,7 +541,7 @@ fo_src_gap(fo_src_t *src, int64_t to)
         entry = fo_data(q, fo_entry_t, in_topic);
 
         if (fo_entry_uses(entry, src)) {
-            fo_entry_gap(entry, &ev);
+            fo_entry_gap(hub, entry, &ev);
         }
     }
 
@@ -551,7 +551,7 @@ fo_src_gap(fo_src_t *src, int64_t to)
         entry = fo_data(q, fo_entry_t, in_topic);
 
         if (fo_src_counted(src, entry)) {
-            fo_entry_gap(entry, &ev);
+            fo_entry_gap(hub, entry, &ev);
         }
     }
 

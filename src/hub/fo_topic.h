@@ -68,22 +68,33 @@ typedef enum {
 } fo_entry_state_e;
 
 
+/* a million of them are usual: no holes, and what a record needs comes first */
+
 struct fo_entry_s {
     fo_link_t               link;         /* in hub->filters */
-    fo_queue_t              in_topic;
-    fo_topic_t             *topic;
-    fo_feed_t              *feeds;
     uint64_t                seq;          /* bases from this one on count */
-    uint64_t                since;        /* us: when it was asked for */
-    int32_t                 partition;    /* the only one, or -1: all */
-    uint32_t                span;         /* of which it counts as a user */
-    uint32_t                waiting;      /* sources without a base */
-    uint32_t                key_len;
-    uint8_t                 kind;         /* fo_filter_kind_e */
-    uint8_t                 state;        /* fo_entry_state_e */
-    uint8_t                 demanded;     /* is in the zone */
+    uint16_t                topic;        /* its row, in hub->topics */
+    uint16_t                key_len;
+    uint16_t                waiting;      /* sources without a base */
+    unsigned                kind:2;       /* fo_filter_kind_e */
+    unsigned                state:2;      /* fo_entry_state_e */
+    unsigned                demanded:1;   /* is in the zone */
+    unsigned                pruned:1;     /* reads one partition only */
+    uint32_t                span;         /* which; else of how many it counts
+                                             as a user */
+    uint32_t                since;        /* us, low bits: asked for */
+    fo_feed_t              *feeds;
+    fo_queue_t              in_topic;
     u_char                  key[];
 };
+
+
+_Static_assert(FO_TOPICS <= UINT16_MAX && FO_SOURCES <= UINT16_MAX,
+               "rows are counted in 16 bits");
+_Static_assert(offsetof(fo_entry_t, key) == 64, "an entry has no holes");
+
+
+#define fo_entry_topic(hub, entry)  (hub)->topics[(entry)->topic]
 
 
 /* fo_topic.c: topics, sources as read, entries */
@@ -127,14 +138,14 @@ void fo_src_lapsed(fo_hub_t *hub, unsigned ring);
 /* fo_entry.c */
 
 fo_entry_t *fo_entry_get(fo_topic_t *topic, const fo_filter_t *f);
-void fo_entry_drop(fo_entry_t *entry);
-fo_error_e fo_entry_begin(fo_entry_t *entry);
-void fo_entry_live(fo_entry_t *entry);
+void fo_entry_drop(fo_hub_t *hub, fo_entry_t *entry);
+fo_error_e fo_entry_begin(fo_hub_t *hub, fo_entry_t *entry);
+void fo_entry_live(fo_hub_t *hub, fo_entry_t *entry);
 void fo_entry_fail(fo_entry_t *entry, fo_error_e error);
 int fo_entry_uses(const fo_entry_t *entry, const fo_src_t *src);
 
-fo_error_e fo_entry_grow(fo_entry_t *entry);
-fo_error_e fo_entry_unprune(fo_entry_t *entry);
+fo_error_e fo_entry_grow(fo_hub_t *hub, fo_entry_t *entry);
+fo_error_e fo_entry_unprune(fo_hub_t *hub, fo_entry_t *entry);
 
 
 #endif /* FO_TOPIC_H */

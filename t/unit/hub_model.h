@@ -219,7 +219,7 @@ w_sub_ready(w_sub_t *m)
     w_must(!m->ready);
     m->ready = 1;
 
-    topic = m->sub->feed->entry->topic;
+    topic = fo_entry_topic(m->sub->session->hub, m->sub->feed->entry);
 
     for (p = 0; p < W_PARTS; p++) {
         log = &m->topic->log[p];
@@ -256,7 +256,7 @@ static inline void
 w_sub_leave(w_sub_t *m)
 {
     if (m->sub->tell_gap) {
-        m->counted += m->sub->missed;
+        m->counted += m->sub->pos.spare;
         m->uncounted |= m->sub->uncounted;
     }
 
