@@ -123,7 +123,7 @@ fo_entry_put(fo_entry_t *entry, fo_src_t *src, const fo_record_t *rec)
         return;
     }
 
-    for (feed = entry->feeds; feed; feed = feed->next) {
+    for (feed = fo_entry_feeds(entry); feed; feed = feed->next) {
         fo_feed_put(feed, src, rec);
     }
 }
@@ -157,7 +157,7 @@ fo_entry_gap(fo_hub_t *hub, fo_entry_t *entry, const fo_event_t *ev)
 {
     fo_feed_t  *feed;
 
-    for (feed = entry->feeds; feed; feed = feed->next) {
+    for (feed = fo_entry_feeds(entry); feed; feed = feed->next) {
         fo_feed_notice(hub, feed, ev);
     }
 }

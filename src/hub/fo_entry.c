@@ -108,7 +108,7 @@ fo_entry_get(fo_topic_t *topic, const fo_filter_t *f)
         return NULL;
     }
 
-    memset(entry, 0, sizeof(fo_entry_t));
+    memset(entry, 0, offsetof(fo_entry_t, key));
 
     entry->topic = (uint16_t) topic->row;
     entry->kind = f->kind;
@@ -170,7 +170,13 @@ fo_entry_drop(fo_hub_t *hub, fo_entry_t *entry)
     }
 
     fo_queue_remove(&entry->in_topic);
-    fo_free(hub->alloc, entry);
+
+    if (entry->sub.session) {
+        entry->gone = 1;
+
+    } else {
+        fo_free(hub->alloc, entry);
+    }
 
     fo_stat_add(hub->stats, FO_STAT_FILTERS, -1);
 
@@ -582,7 +588,7 @@ fo_entry_live(fo_hub_t *hub, fo_entry_t *entry)
 
     fo_entry_elapsed(hub, entry);
 
-    for (feed = entry->feeds; feed; feed = feed->next) {
+    for (feed = fo_entry_feeds(entry); feed; feed = feed->next) {
 
         for (q = feed->subs.next; q != &feed->subs; q = next) {
             next = q->next;
@@ -625,7 +631,7 @@ fo_entry_fail(fo_entry_t *entry, fo_error_e error)
     fo_feed_t  *feed;
 
     do {
-        feed = entry->feeds;
+        feed = fo_entry_feeds(entry);
         last = (feed->next == NULL && feed->nsubs == 1);
 
         sub = fo_data(feed->subs.next, fo_sub_t, in_feed);

@@ -463,7 +463,7 @@ fo_session_sent_feeds(fo_session_t *s, size_t n)
 
     while (n) {
         sub = fo_data(s->ready.next, fo_sub_t, ready);
-        feed = sub->feed;
+        feed = fo_sub_feed(sub);
 
         part = fo_feed_data(&sub->pos, &data);
         part = fo_min(part, n);

@@ -14,6 +14,7 @@
 static fo_feed_t *fo_feed_get(fo_hub_t *hub, fo_entry_t *entry,
     const fo_dialect_t *dialect);
 static void fo_feed_drop(fo_hub_t *hub, fo_feed_t *feed);
+static fo_sub_t *fo_sub_get(fo_hub_t *hub, fo_feed_t *feed);
 static void fo_sub_detach(fo_sub_t *sub);
 static void fo_sub_free(fo_sub_t *sub);
 static void fo_sub_note(fo_sub_t *sub);
@@ -50,15 +51,12 @@ fo_subscribe(fo_session_t *s, unsigned cluster, const fo_filter_t *f,
 
     if (entry) {
         feed = fo_feed_get(hub, entry, dialect);
-        sub = feed ? fo_alloc(hub->alloc, sizeof(fo_sub_t)) : NULL;
+        sub = feed ? fo_sub_get(hub, feed) : NULL;
 
-        if (sub == NULL) {
-            if (feed && feed->nsubs == 0) {
-                fo_feed_drop(hub, feed);
+        /* a new entry has room for both */
 
-            } else if (entry->feeds == NULL) {
-                fo_entry_drop(hub, entry);
-            }
+        if (sub == NULL && feed && feed->nsubs == 0) {
+            fo_feed_drop(hub, feed);
         }
     }
 
@@ -68,12 +66,7 @@ fo_subscribe(fo_session_t *s, unsigned cluster, const fo_filter_t *f,
         return NULL;
     }
 
-    memset(sub, 0, sizeof(fo_sub_t));
-
     sub->session = s;
-    sub->feed = feed;
-    fo_queue_init(&sub->ready);
-    fo_queue_init(&sub->queue);
 
     fo_queue_append(&s->subs, &sub->in_session);
     s->nsubs++;
@@ -127,28 +120,37 @@ fo_unsubscribe(fo_sub_t *sub)
 static fo_feed_t *
 fo_feed_get(fo_hub_t *hub, fo_entry_t *entry, const fo_dialect_t *dialect)
 {
-    fo_feed_t  *feed;
+    fo_feed_t       *feed;
+    fo_more_feed_t  *more;
 
-    for (feed = entry->feeds; feed; feed = feed->next) {
+    for (feed = fo_entry_feeds(entry); feed; feed = feed->next) {
         if (feed->dialect == dialect) {
             return feed;
         }
     }
 
-    feed = fo_alloc(hub->alloc, sizeof(fo_feed_t));
-    if (feed == NULL) {
-        return NULL;
+    if (entry->feed.dialect == NULL) {
+        feed = &entry->feed;
+        feed->inner = 1;
+
+    } else {
+        more = fo_alloc(hub->alloc, sizeof(fo_more_feed_t));
+        if (more == NULL) {
+            return NULL;
+        }
+
+        more->entry = entry;
+
+        feed = &more->feed;
+        feed->inner = 0;
+        feed->next = entry->feed.next;
+        entry->feed.next = feed;
     }
 
-    memset(feed, 0, sizeof(fo_feed_t));
-
-    feed->entry = entry;
     feed->dialect = dialect;
+    feed->nsubs = 0;
     fo_feed_log_init(&feed->log);
     fo_queue_init(&feed->subs);
-
-    feed->next = entry->feeds;
-    entry->feeds = feed;
 
     fo_stat_add(hub->stats, FO_STAT_FEEDS, 1);
 
@@ -164,22 +166,61 @@ fo_feed_drop(fo_hub_t *hub, fo_feed_t *feed)
     fo_feed_t  **p;
     fo_entry_t  *entry;
 
-    entry = feed->entry;
-
-    for (p = &entry->feeds; *p != feed; p = &(*p)->next) {
-        /* void */
-    }
-
-    *p = feed->next;
+    entry = fo_feed_entry(feed);
 
     fo_feed_settle(&hub->chunks, &feed->log);
-    fo_free(hub->alloc, feed);
+
+    if (feed->inner) {
+        feed->dialect = NULL;
+
+    } else {
+        for (p = &entry->feed.next; *p != feed; p = &(*p)->next) {
+            /* void */
+        }
+
+        *p = feed->next;
+        fo_free(hub->alloc, fo_data(feed, fo_more_feed_t, feed));
+    }
 
     fo_stat_add(hub->stats, FO_STAT_FEEDS, -1);
 
-    if (entry->feeds == NULL) {
+    if (fo_entry_feeds(entry) == NULL) {
         fo_entry_drop(hub, entry);
     }
+}
+
+
+/* one more of this feed, cleared, in no list; NULL: no memory */
+
+static fo_sub_t *
+fo_sub_get(fo_hub_t *hub, fo_feed_t *feed)
+{
+    fo_sub_t       *sub;
+    fo_entry_t     *entry;
+    fo_more_sub_t  *more;
+
+    entry = feed->inner ? fo_feed_entry(feed) : NULL;
+
+    if (entry && entry->sub.session == NULL) {
+        sub = &entry->sub;
+        memset(sub, 0, sizeof(fo_sub_t));
+        sub->inner = 1;
+
+    } else {
+        more = fo_alloc(hub->alloc, sizeof(fo_more_sub_t));
+        if (more == NULL) {
+            return NULL;
+        }
+
+        memset(more, 0, sizeof(fo_more_sub_t));
+        more->feed = feed;
+        sub = &more->sub;
+    }
+
+    fo_queue_init(&sub->ready);
+    fo_queue_init(&sub->queue);
+
+    return sub;
 }
 
 
@@ -191,19 +232,18 @@ fo_sub_detach(fo_sub_t *sub)
     fo_hub_t   *hub;
     fo_feed_t  *feed;
 
-    feed = sub->feed;
-
-    if (feed == NULL) {
+    if (sub->detached) {
         return;
     }
 
+    feed = fo_sub_feed(sub);
     hub = sub->session->hub;
 
     fo_queue_remove(&sub->ready);
     fo_queue_remove(&sub->in_feed);
     fo_feed_leave(&hub->chunks, &feed->log, &sub->pos);
 
-    sub->feed = NULL;
+    sub->detached = 1;
     sub->live = 0;
 
     fo_stat_add(hub->stats, FO_STAT_SUBSCRIPTIONS, -1);
@@ -217,15 +257,28 @@ fo_sub_detach(fo_sub_t *sub)
 static void
 fo_sub_free(fo_sub_t *sub)
 {
+    fo_hub_t      *hub;
+    fo_entry_t    *entry;
     fo_session_t  *s;
 
     s = sub->session;
+    hub = s->hub;
 
     fo_queue_remove(&sub->queue);
     fo_queue_remove(&sub->in_session);
     s->nsubs--;
 
-    fo_free(s->hub->alloc, sub);
+    if (!sub->inner) {
+        fo_free(hub->alloc, fo_data(sub, fo_more_sub_t, sub));
+        return;
+    }
+
+    sub->session = NULL;
+    entry = fo_data(sub, fo_entry_t, sub);
+
+    if (entry->gone) {
+        fo_free(hub->alloc, entry);
+    }
 }
 
 

@@ -61,42 +61,6 @@ struct fo_topic_s {
 };
 
 
-typedef enum {
-    FO_ENTRY_NEW = 0,          /* waits for the topic */
-    FO_ENTRY_PENDING,          /* waits for bases */
-    FO_ENTRY_LIVE
-} fo_entry_state_e;
-
-
-/* a million of them are usual: no holes, and what a record needs comes first */
-
-struct fo_entry_s {
-    fo_link_t               link;         /* in hub->filters */
-    uint64_t                seq;          /* bases from this one on count */
-    uint16_t                topic;        /* its row, in hub->topics */
-    uint16_t                key_len;
-    uint16_t                waiting;      /* sources without a base */
-    unsigned                kind:2;       /* fo_filter_kind_e */
-    unsigned                state:2;      /* fo_entry_state_e */
-    unsigned                demanded:1;   /* is in the zone */
-    unsigned                pruned:1;     /* reads one partition only */
-    uint32_t                span;         /* which; else of how many it counts
-                                             as a user */
-    uint32_t                since;        /* us, low bits: asked for */
-    fo_feed_t              *feeds;
-    fo_queue_t              in_topic;
-    u_char                  key[];
-};
-
-
-_Static_assert(FO_TOPICS <= UINT16_MAX && FO_SOURCES <= UINT16_MAX,
-               "rows are counted in 16 bits");
-_Static_assert(offsetof(fo_entry_t, key) == 64, "an entry has no holes");
-
-
-#define fo_entry_topic(hub, entry)  (hub)->topics[(entry)->topic]
-
-
 /* fo_topic.c: topics, sources as read, entries */
 
 fo_topic_t *fo_topic_get(fo_hub_t *hub, unsigned cluster,

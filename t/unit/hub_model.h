@@ -219,7 +219,8 @@ w_sub_ready(w_sub_t *m)
     w_must(!m->ready);
     m->ready = 1;
 
-    topic = fo_entry_topic(m->sub->session->hub, m->sub->feed->entry);
+    topic = fo_entry_topic(m->sub->session->hub,
+                           fo_feed_entry(fo_sub_feed(m->sub)));
 
     for (p = 0; p < W_PARTS; p++) {
         log = &m->topic->log[p];
