@@ -50,9 +50,44 @@ fo_sub_ready(fo_sub_t *sub)
 static void
 fo_sub_link(fo_sub_t *sub)
 {
-    if (!fo_queue_linked(&sub->ready)) {
-        fo_queue_append(&sub->session->ready, &sub->ready);
+    fo_session_t  *s;
+
+    if (sub->ready) {
+        return;
     }
+
+    s = sub->session;
+    sub->ready = 1;
+
+    fo_queue_remove(&sub->in_session);
+    fo_queue_append(&s->subs, &sub->in_session);
+
+    if (s->ready == &s->subs) {
+        s->ready = &sub->in_session;
+    }
+}
+
+
+/* it has nothing to send, or not for the moment: to those that come first */
+
+void
+fo_sub_idle(fo_sub_t *sub)
+{
+    fo_session_t  *s;
+
+    if (!sub->ready) {
+        return;
+    }
+
+    s = sub->session;
+    sub->ready = 0;
+
+    if (s->ready == &sub->in_session) {
+        s->ready = sub->in_session.next;
+    }
+
+    fo_queue_remove(&sub->in_session);
+    fo_queue_append(s->subs.next, &sub->in_session);
 }
 
 
@@ -210,7 +245,7 @@ fo_feed_policy(fo_hub_t *hub, fo_feed_t *feed)
         }
 
         fo_feed_leave(&hub->chunks, &feed->log, &sub->pos);
-        fo_queue_remove(&sub->ready);
+        fo_sub_idle(sub);
         fo_queue_remove(&sub->in_feed);
         fo_queue_append(&feed->subs, &sub->in_feed);
     }
@@ -285,7 +320,7 @@ fo_flush_ahead(fo_hub_t *hub)
 
     s = fo_data(q, fo_session_t, queue);
 
-    __builtin_prefetch(fo_data(s->ready.next, fo_sub_t, ready));
+    __builtin_prefetch(s->ready);
     s->ops->soon(s);
 
     q = q->next;
@@ -345,7 +380,7 @@ fo_session_flush(fo_session_t *s)
         return;
     }
 
-    if (s->ending || !fo_queue_empty(&s->ready)) {
+    if (s->ending || s->ready != &s->subs) {
         fo_session_ready(s);
     }
 }
@@ -382,8 +417,8 @@ fo_session_gather(fo_session_t *s, struct iovec *iov)
         return n;
     }
 
-    for (q = s->ready.next; q != &s->ready; q = q->next) {
-        sub = fo_data(q, fo_sub_t, ready);
+    for (q = s->ready; q != &s->subs; q = q->next) {
+        sub = fo_data(q, fo_sub_t, in_session);
 
         if (n == FO_SEND_VECTORS || size >= FO_SEND_BYTES) {
             break;
@@ -462,7 +497,7 @@ fo_session_sent_feeds(fo_session_t *s, size_t n)
     hub = s->hub;
 
     while (n) {
-        sub = fo_data(s->ready.next, fo_sub_t, ready);
+        sub = fo_data(s->ready, fo_sub_t, in_session);
         feed = fo_sub_feed(sub);
 
         part = fo_feed_data(&sub->pos, &data);
@@ -481,7 +516,7 @@ fo_session_sent_feeds(fo_session_t *s, size_t n)
         }
 
         if (sub->pos.chunk == NULL) {
-            fo_queue_remove(&sub->ready);
+            fo_sub_idle(sub);
             fo_queue_remove(&sub->in_feed);
             fo_queue_append(&feed->subs, &sub->in_feed);
         }

@@ -23,7 +23,7 @@ fo_session_open(fo_hub_t *hub, fo_session_t *s,
     s->open = 1;
 
     fo_queue_init(&s->subs);
-    fo_queue_init(&s->ready);
+    s->ready = &s->subs;
     fo_queue_init(&s->queue);
 
     fo_stat_add(hub->stats, FO_STAT_SESSIONS, 1);

@@ -77,8 +77,10 @@ typedef struct {
 struct fo_session_s {
     fo_hub_t                  *hub;
     const fo_transport_ops_t  *ops;
-    fo_queue_t                 subs;       /* all, by fo_sub_t.in_session */
-    fo_queue_t                 ready;      /* with frames to send */
+    fo_queue_t                 subs;       /* all, by fo_sub_t.in_session:
+                                              those with frames to send last,
+                                              in the order they came to them */
+    fo_queue_t                *ready;      /* the first of these, or &subs */
     fo_queue_t                 queue;      /* in hub->ready or ->joined */
     fo_rest_t                  rest;       /* of a frame cut by a send */
     fo_out_t                  *out;        /* NULL: nothing to be said */

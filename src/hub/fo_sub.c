@@ -68,7 +68,7 @@ fo_subscribe(fo_session_t *s, unsigned cluster, const fo_filter_t *f,
 
     sub->session = s;
 
-    fo_queue_append(&s->subs, &sub->in_session);
+    fo_queue_append(s->subs.next, &sub->in_session);
     s->nsubs++;
 
     /* what is fresh is not for this one: it came after those frames */
@@ -217,7 +217,6 @@ fo_sub_get(fo_hub_t *hub, fo_feed_t *feed)
         sub = &more->sub;
     }
 
-    fo_queue_init(&sub->ready);
     fo_queue_init(&sub->queue);
 
     return sub;
@@ -239,7 +238,7 @@ fo_sub_detach(fo_sub_t *sub)
     feed = fo_sub_feed(sub);
     hub = sub->session->hub;
 
-    fo_queue_remove(&sub->ready);
+    fo_sub_idle(sub);
     fo_queue_remove(&sub->in_feed);
     fo_feed_leave(&hub->chunks, &feed->log, &sub->pos);
 

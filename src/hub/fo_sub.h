@@ -48,12 +48,12 @@ struct fo_sub_s {
     fo_pos_t                pos;          /* pos.spare: frames missed, to be
                                              told */
     fo_queue_t              in_feed;      /* in feed->subs */
-    fo_queue_t              ready;        /* in session->ready */
     fo_queue_t              in_session;
     fo_queue_t              queue;        /* in hub->waiting or ->noted */
     uint32_t                since;        /* us, low bits: waiting */
     unsigned                error:8;      /* fo_error_e, to be told */
     unsigned                live:1;
+    unsigned                ready:1;      /* it has frames to send */
     unsigned                tell_ready:1;
     unsigned                tell_gap:1;
     unsigned                uncounted:1;  /* the number missed is unknown */
@@ -94,8 +94,8 @@ struct fo_entry_s {
 
 _Static_assert(FO_TOPICS <= UINT16_MAX && FO_SOURCES <= UINT16_MAX,
                "rows are counted in 16 bits");
-_Static_assert(sizeof(fo_feed_t) == 48 && sizeof(fo_sub_t) == 96
-               && offsetof(fo_entry_t, key) == 40 + 48 + 96 + 16,
+_Static_assert(sizeof(fo_feed_t) == 48 && sizeof(fo_sub_t) == 80
+               && offsetof(fo_entry_t, key) == 40 + 48 + 80 + 16,
                "an entry has no holes");
 
 
@@ -185,6 +185,7 @@ void fo_feed_distribute(fo_hub_t *hub, fo_feed_t *feed);
 uint64_t fo_joined_due(fo_hub_t *hub); /* us until one is, or UINT64_MAX */
 void fo_session_ready(fo_session_t *s);
 void fo_sub_ready(fo_sub_t *sub);
+void fo_sub_idle(fo_sub_t *sub);
 
 
 #endif /* FO_SUB_H */

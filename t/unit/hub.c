@@ -239,6 +239,78 @@ test_join(void **state)
 }
 
 
+static fo_sub_t *
+place_of(w_session_t *s, unsigned tag)
+{
+    return s->subs[tag]->sub;
+}
+
+
+/* the first dialect and subscriber of a filter leave and come, others stay */
+
+static void
+test_places(void **state)
+{
+    unsigned      i, turn;
+    w_hub_t      *h;
+    fo_sub_t     *first;
+    w_session_t  *s[3];
+
+    begin();
+    h = &w.hubs[0];
+
+    for (i = 0; i < 3; i++) {
+        s[i] = w_open(h);
+        (void) w_subscribe(s[i], 0, ORDERS, FO_FILTER_KEY, 1, 0);
+    }
+
+    (void) w_subscribe(s[0], 1, ORDERS, FO_FILTER_KEY, 1, 0);
+    first = place_of(s[0], 0);
+
+    for (turn = 0; turn < 6; turn++) {
+        w_produce(ORDERS, 1, 100);
+        w_settle(100);
+
+        switch (turn) {
+
+        case 0:
+            w_unsubscribe(s[0]->subs[0]);
+            break;
+
+        case 1:
+            (void) w_subscribe(s[0], 2, ORDERS, FO_FILTER_KEY, 1, 0);
+            assert_ptr_not_equal(place_of(s[0], 2), first);
+
+            (void) w_subscribe(s[0], 0, ORDERS, FO_FILTER_KEY, 1, 0);
+            assert_ptr_equal(place_of(s[0], 0), first);
+            break;
+
+        case 2:
+            for (i = 0; i < 3; i++) {
+                w_unsubscribe(s[i]->subs[0]);
+            }
+
+            break;
+
+        case 3:
+            (void) w_subscribe(s[2], 3, ORDERS, FO_FILTER_KEY, 1, 0);
+            assert_ptr_equal(place_of(s[2], 3), first);
+            break;
+
+        case 4:
+            w_unsubscribe(s[0]->subs[2]);
+            w_unsubscribe(s[0]->subs[1]);
+            break;
+        }
+    }
+
+    assert_int_equal(s[2]->subs[3]->got, 2);
+
+    w_complete();
+    w_over();
+}
+
+
 /* fanout_join: a session waits for more, but not for ever, and not for much */
 
 static void
@@ -845,6 +917,7 @@ main(void)
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_join),
+        cmocka_unit_test(test_places),
         cmocka_unit_test(test_waits),
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_partial),
