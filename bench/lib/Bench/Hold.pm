@@ -110,7 +110,7 @@ sub left {
         $same = $now < $memory ? 0 : $same + 1;
         $memory = $now if $now < $memory;
 
-        last if $same == 20;
+        last if $same == 40;
     }
 
     return ($memory / $before - 1) * 100;
