@@ -69,7 +69,7 @@ fo_dispatch_to(fo_hub_t *hub, const fo_origin_t *from,
         return;
     }
 
-    hash = rec->hash ? rec->hash : fo_hash_key(topic->link.hash, rec->key,
+    hash = rec->hash ? rec->hash : fo_hash_key(topic->hash, rec->key,
                                                rec->key_len);
 
     fo_dispatch_hash(src, rec, FO_FILTER_KEY, hash, put);
@@ -81,7 +81,7 @@ fo_dispatch_to(fo_hub_t *hub, const fo_origin_t *from,
             break;
         }
 
-        hash = fo_hash_prefix(topic->link.hash, rec->key, len);
+        hash = fo_hash_prefix(topic->hash, rec->key, len);
         fo_dispatch_hash(src, rec, FO_FILTER_PREFIX, hash, put);
     }
 }
@@ -91,18 +91,16 @@ static void
 fo_dispatch_hash(fo_src_t *src, const fo_record_t *rec,
     fo_filter_kind_e kind, uint64_t hash, fo_put_pt put)
 {
-    fo_link_t   *link;
-    fo_topic_t  *topic;
-    fo_entry_t  *entry;
+    fo_topic_t     *topic;
+    fo_entry_t     *entry;
+    fo_index_at_t   at;
 
     topic = src->topic;
 
-    for (link = fo_index_find(&topic->hub->filters, hash);
-         link;
-         link = fo_index_next(link))
+    for (entry = fo_index_find(&topic->hub->filters, hash, &at);
+         entry;
+         entry = fo_index_next(&at))
     {
-        entry = fo_data(link, fo_entry_t, link);
-
         if (entry->topic == topic->row && entry->kind == kind
             && (kind == FO_FILTER_KEY ? entry->key_len == rec->key_len
                                       : entry->key_len <= rec->key_len)

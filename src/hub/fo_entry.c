@@ -15,8 +15,9 @@
 #include "hub/fo_hub_int.h"
 
 
-static uint64_t fo_entry_hash(const fo_topic_t *topic,
+static uint64_t fo_filter_hash(const fo_topic_t *topic,
     fo_filter_kind_e kind, const u_char *key, size_t len);
+static uint64_t fo_entry_hash(const fo_hub_t *hub, const fo_entry_t *entry);
 static int fo_entry_shared(fo_hub_t *hub, const fo_entry_t *entry);
 static fo_error_e fo_entry_want(fo_hub_t *hub, fo_entry_t *entry);
 static void fo_entry_unwant(fo_hub_t *hub, fo_entry_t *entry);
@@ -37,21 +38,39 @@ static void fo_entry_elapsed(fo_hub_t *hub, fo_entry_t *entry);
 
 
 static uint64_t
-fo_entry_hash(const fo_topic_t *topic, fo_filter_kind_e kind,
+fo_filter_hash(const fo_topic_t *topic, fo_filter_kind_e kind,
     const u_char *key, size_t len)
 {
     switch (kind) {
 
     case FO_FILTER_KEY:
-        return fo_hash_key(topic->link.hash, key, len);
+        return fo_hash_key(topic->hash, key, len);
 
     case FO_FILTER_PREFIX:
-        return fo_hash_prefix(topic->link.hash, key,
+        return fo_hash_prefix(topic->hash, key,
                               fo_entry_prefix_len(len));
 
     default:
-        return topic->link.hash;
+        return topic->hash;
     }
+}
+
+
+/* it isn't kept: to make it again is cheaper than the memory */
+
+static uint64_t
+fo_entry_hash(const fo_hub_t *hub, const fo_entry_t *entry)
+{
+    return fo_filter_hash(fo_entry_topic(hub, entry),
+                          (fo_filter_kind_e) entry->kind, entry->key,
+                          entry->key_len);
+}
+
+
+uint64_t
+fo_entry_hashed(void *hub, const void *entry)
+{
+    return fo_entry_hash(hub, entry);
 }
 
 
@@ -64,28 +83,27 @@ fo_entry_hash(const fo_topic_t *topic, fo_filter_kind_e kind,
 fo_entry_t *
 fo_entry_get(fo_topic_t *topic, const fo_filter_t *f)
 {
-    uint64_t     hash;
-    unsigned     n;
-    fo_hub_t    *hub;
-    fo_link_t   *link;
-    fo_entry_t  *entry;
+    uint64_t        hash;
+    unsigned        n;
+    fo_hub_t       *hub;
+    fo_entry_t     *entry;
+    fo_index_at_t   at;
 
     hub = topic->hub;
-    hash = fo_entry_hash(topic, f->kind, f->key.data, f->key.len);
+    hash = fo_filter_hash(topic, f->kind, f->key.data, f->key.len);
 
     if (f->kind == FO_FILTER_ALL) {
         if (topic->all) {
             return topic->all;
         }
 
-        link = NULL;
+        entry = NULL;
 
     } else {
-        link = fo_index_find(&hub->filters, hash);
+        entry = fo_index_find(&hub->filters, hash, &at);
     }
 
-    for (n = 0; link; link = fo_index_next(link)) {
-        entry = fo_data(link, fo_entry_t, link);
+    for (n = 0; entry; entry = fo_index_next(&at)) {
 
         if (entry->topic == topic->row && entry->kind == f->kind
             && entry->key_len == f->key.len
@@ -113,21 +131,21 @@ fo_entry_get(fo_topic_t *topic, const fo_filter_t *f)
     entry->topic = (uint16_t) topic->row;
     entry->kind = f->kind;
     entry->key_len = (uint16_t) f->key.len;
-    entry->link.hash = hash;
     entry->since = (uint32_t) fo_hub_now(hub);
 
     if (f->key.len) {
         memcpy(entry->key, f->key.data, f->key.len);
     }
 
-    fo_queue_append(&topic->waiting, &entry->in_topic);
-
     if (f->kind == FO_FILTER_ALL) {
         topic->all = entry;
 
-    } else {
-        fo_index_insert(&hub->filters, &entry->link);
+    } else if (fo_index_insert(&hub->filters, hash, entry) != FO_OK) {
+        fo_free(hub->alloc, entry);
+        return NULL;
     }
+
+    fo_queue_append(&topic->waiting, &entry->in_topic);
 
     if (f->kind == FO_FILTER_PREFIX) {
         topic->prefixes |= (uint64_t) 1 << fo_entry_prefix_len(f->key.len);
@@ -156,7 +174,7 @@ fo_entry_drop(fo_hub_t *hub, fo_entry_t *entry)
         topic->all = NULL;
 
     } else {
-        fo_index_remove(&hub->filters, &entry->link);
+        fo_index_remove(&hub->filters, fo_entry_hash(hub, entry), entry);
     }
 
     if (entry->kind == FO_FILTER_PREFIX && --topic->prefix[len] == 0) {
@@ -190,20 +208,23 @@ fo_entry_drop(fo_hub_t *hub, fo_entry_t *entry)
 static int
 fo_entry_shared(fo_hub_t *hub, const fo_entry_t *entry)
 {
-    fo_link_t   *link;
-    fo_entry_t  *other;
+    uint64_t        hash;
+    fo_entry_t     *other;
+    fo_index_at_t   at;
 
     if (entry->kind == FO_FILTER_ALL) {
         return 0;
     }
 
-    for (link = fo_index_find(&hub->filters, entry->link.hash);
-         link;
-         link = fo_index_next(link))
-    {
-        other = fo_data(link, fo_entry_t, link);
+    hash = fo_entry_hash(hub, entry);
 
-        if (other != entry && other->demanded) {
+    for (other = fo_index_find(&hub->filters, hash, &at);
+         other;
+         other = fo_index_next(&at))
+    {
+        if (other != entry && other->demanded
+            && fo_entry_hash(hub, other) == hash)
+        {
             return 1;
         }
     }
@@ -383,7 +404,7 @@ fo_entry_want(fo_hub_t *hub, fo_entry_t *entry)
     fo_hub_lock(hub);
     rc = fo_topic_want_locked(hub->z, topic->row, hub->slot,
                               (fo_filter_kind_e) entry->kind,
-                              entry->link.hash,
+                              fo_entry_hash(hub, entry),
                               fo_entry_prefix_len(entry->key_len));
     fo_hub_unlock(hub);
 
@@ -424,8 +445,8 @@ fo_entry_unwant(fo_hub_t *hub, fo_entry_t *entry)
 
     fo_hub_lock(hub);
     fo_topic_unwant_locked(hub->z, topic->row, hub->slot,
-                           (fo_filter_kind_e) entry->kind, entry->link.hash,
-                           len, last_len);
+                           (fo_filter_kind_e) entry->kind,
+                           fo_entry_hash(hub, entry), len, last_len);
     fo_hub_unlock(hub);
 }
 

@@ -48,12 +48,12 @@ fo_hub_create(const fo_alloc_t *a, const fo_hub_env_t *env, fo_zone_t *z,
     hub->stats = &hub->me->stats;
     hub->stall = 1000000;
 
-    if (fo_index_init(&hub->names, a) != FO_OK) {
+    if (fo_index_init(&hub->names, a, fo_topic_hashed, NULL) != FO_OK) {
         fo_free(a, hub);
         return NULL;
     }
 
-    if (fo_index_init(&hub->filters, a) != FO_OK) {
+    if (fo_index_init(&hub->filters, a, fo_entry_hashed, hub) != FO_OK) {
         fo_index_done(&hub->names);
         fo_free(a, hub);
         return NULL;

@@ -72,7 +72,6 @@ typedef enum {
 /* a million of them are usual: no holes, and what a record needs comes first */
 
 struct fo_entry_s {
-    fo_link_t               link;         /* in hub->filters */
     uint64_t                seq;          /* bases from this one on count */
     uint16_t                topic;        /* its row, in hub->topics */
     uint16_t                key_len;
@@ -95,7 +94,7 @@ struct fo_entry_s {
 _Static_assert(FO_TOPICS <= UINT16_MAX && FO_SOURCES <= UINT16_MAX,
                "rows are counted in 16 bits");
 _Static_assert(sizeof(fo_feed_t) == 48 && sizeof(fo_sub_t) == 80
-               && offsetof(fo_entry_t, key) == 40 + 48 + 80 + 16,
+               && offsetof(fo_entry_t, key) == 24 + 48 + 80 + 16,
                "an entry has no holes");
 
 

@@ -25,21 +25,26 @@ static void fo_src_gap(fo_src_t *src, int64_t to);
 static void fo_src_forget(fo_src_t *src, uint64_t floor);
 
 
+uint64_t
+fo_topic_hashed(void *ctx, const void *topic)
+{
+    return ((const fo_topic_t *) topic)->hash;
+}
+
+
 fo_topic_t *
 fo_topic_get(fo_hub_t *hub, unsigned cluster, const fo_str_t *name)
 {
-    uint64_t     hash;
-    fo_link_t   *link;
-    fo_topic_t  *topic;
+    uint64_t        hash;
+    fo_topic_t     *topic;
+    fo_index_at_t   at;
 
     hash = fo_topic_hash(hub->z, hub->clusters[cluster].id, name);
 
-    for (link = fo_index_find(&hub->names, hash);
-         link;
-         link = fo_index_next(link))
+    for (topic = fo_index_find(&hub->names, hash, &at);
+         topic;
+         topic = fo_index_next(&at))
     {
-        topic = fo_data(link, fo_topic_t, link);
-
         if (topic->cluster == cluster && topic->name.len == name->len
             && memcmp(topic->name.data, name->data, name->len) == 0)
         {
@@ -75,6 +80,13 @@ fo_topic_create(fo_hub_t *hub, unsigned cluster, const fo_str_t *name,
     fo_queue_init(&topic->waiting);
     fo_queue_init(&topic->entries);
 
+    topic->hash = hash;
+
+    if (fo_index_insert(&hub->names, hash, topic) != FO_OK) {
+        fo_free(hub->alloc, topic);
+        return NULL;
+    }
+
     now = fo_hub_now(hub) / 1000;
 
     fo_hub_lock(hub);
@@ -95,12 +107,11 @@ fo_topic_create(fo_hub_t *hub, unsigned cluster, const fo_str_t *name,
     fo_hub_unlock(hub);
 
     if (topic->row == FO_NONE) {
+        fo_index_remove(&hub->names, hash, topic);
         fo_free(hub->alloc, topic);
         return NULL;
     }
 
-    topic->link.hash = hash;
-    fo_index_insert(&hub->names, &topic->link);
     hub->topics[topic->row] = topic;
 
     fo_hub_post(hub);
@@ -135,7 +146,7 @@ fo_topic_release(fo_topic_t *topic)
     fo_hub_unlock(hub);
 
     hub->topics[topic->row] = NULL;
-    fo_index_remove(&hub->names, &topic->link);
+    fo_index_remove(&hub->names, topic->hash, topic);
 
     if (topic->sources) {
         fo_free(hub->alloc, topic->sources);

@@ -41,7 +41,8 @@ struct fo_src_s {
 
 
 struct fo_topic_s {
-    fo_link_t               link;         /* in hub->names */
+    uint64_t                hash;         /* in hub->names; also the seed
+                                             of its filters' hashes */
     fo_hub_t               *hub;
     fo_str_t                name;
     uint64_t                cluster_id;
@@ -63,6 +64,7 @@ struct fo_topic_s {
 
 /* fo_topic.c: topics, sources as read, entries */
 
+uint64_t fo_topic_hashed(void *ctx, const void *topic);
 fo_topic_t *fo_topic_get(fo_hub_t *hub, unsigned cluster,
     const fo_str_t *name);
 void fo_topic_hold(fo_topic_t *topic);
@@ -101,6 +103,7 @@ void fo_src_lapsed(fo_hub_t *hub, unsigned ring);
 
 /* fo_entry.c */
 
+uint64_t fo_entry_hashed(void *hub, const void *entry);
 fo_entry_t *fo_entry_get(fo_topic_t *topic, const fo_filter_t *f);
 void fo_entry_drop(fo_hub_t *hub, fo_entry_t *entry);
 fo_error_e fo_entry_begin(fo_hub_t *hub, fo_entry_t *entry);
