@@ -597,7 +597,8 @@ fo_entry_live(fo_hub_t *hub, fo_entry_t *entry)
 {
     fo_sub_t    *sub;
     fo_feed_t   *feed;
-    fo_queue_t  *q, *next;
+    uint32_t     n;
+    fo_queue_t  *q;
     fo_topic_t  *topic;
 
     topic = fo_entry_topic(hub, entry);
@@ -611,8 +612,7 @@ fo_entry_live(fo_hub_t *hub, fo_entry_t *entry)
 
     for (feed = fo_entry_feeds(entry); feed; feed = feed->next) {
 
-        for (q = feed->subs.next; q != &feed->subs; q = next) {
-            next = q->next;
+        for (n = feed->nsubs, q = feed->subs; n; n--, q = q->next) {
             sub = fo_data(q, fo_sub_t, in_feed);
             fo_sub_live(sub);
         }
@@ -655,7 +655,7 @@ fo_entry_fail(fo_entry_t *entry, fo_error_e error)
         feed = fo_entry_feeds(entry);
         last = (feed->next == NULL && feed->nsubs == 1);
 
-        sub = fo_data(feed->subs.next, fo_sub_t, in_feed);
+        sub = fo_data(feed->subs, fo_sub_t, in_feed);
 
         fo_sub_fail(sub, error);
 

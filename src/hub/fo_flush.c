@@ -161,7 +161,7 @@ fo_joined_ready(fo_hub_t *hub, uint32_t now)
 void
 fo_feed_distribute(fo_hub_t *hub, fo_feed_t *feed)
 {
-    uint32_t     now;
+    uint32_t     now, n;
     fo_sub_t    *sub;
     fo_queue_t  *q;
 
@@ -171,7 +171,8 @@ fo_feed_distribute(fo_hub_t *hub, fo_feed_t *feed)
 
     now = hub->join ? (uint32_t) fo_hub_now(hub) : 0;
 
-    for (q = feed->subs.prev; q != &feed->subs; q = q->prev) {
+    for (n = feed->nsubs, q = feed->subs; n; n--) {
+        q = q->prev;
         sub = fo_data(q, fo_sub_t, in_feed);
 
         if (sub->pos.chunk) {
@@ -204,10 +205,11 @@ fo_feed_policy(fo_hub_t *hub, fo_feed_t *feed)
 {
     uint64_t       lag, frames;
     fo_sub_t      *sub;
+    uint32_t       n;
     fo_queue_t    *q, *next;
     fo_session_t  *s;
 
-    for (q = feed->subs.next; q != &feed->subs; q = next) {
+    for (n = feed->nsubs, q = feed->subs; n; n--, q = next) {
         next = q->next;
         sub = fo_data(q, fo_sub_t, in_feed);
         s = sub->session;
@@ -246,8 +248,7 @@ fo_feed_policy(fo_hub_t *hub, fo_feed_t *feed)
 
         fo_feed_leave(&hub->chunks, &feed->log, &sub->pos);
         fo_sub_idle(sub);
-        fo_queue_remove(&sub->in_feed);
-        fo_queue_append(&feed->subs, &sub->in_feed);
+        fo_feed_last(feed, sub);
     }
 }
 
@@ -517,8 +518,7 @@ fo_session_sent_feeds(fo_session_t *s, size_t n)
 
         if (sub->pos.chunk == NULL) {
             fo_sub_idle(sub);
-            fo_queue_remove(&sub->in_feed);
-            fo_queue_append(&feed->subs, &sub->in_feed);
+            fo_feed_last(feed, sub);
         }
     }
 }

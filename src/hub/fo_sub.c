@@ -75,7 +75,7 @@ fo_subscribe(fo_session_t *s, unsigned cluster, const fo_filter_t *f,
 
     fo_feed_distribute(hub, feed);
 
-    fo_queue_append(&feed->subs, &sub->in_feed);
+    fo_feed_join(feed, sub);
     feed->nsubs++;
 
     fo_stat_add(hub->stats, FO_STAT_SUBSCRIPTIONS, 1);
@@ -150,7 +150,7 @@ fo_feed_get(fo_hub_t *hub, fo_entry_t *entry, const fo_dialect_t *dialect)
     feed->dialect = dialect;
     feed->nsubs = 0;
     fo_feed_log_init(&feed->log);
-    fo_queue_init(&feed->subs);
+    feed->subs = NULL;
 
     fo_stat_add(hub->stats, FO_STAT_FEEDS, 1);
 
@@ -239,7 +239,7 @@ fo_sub_detach(fo_sub_t *sub)
     hub = sub->session->hub;
 
     fo_sub_idle(sub);
-    fo_queue_remove(&sub->in_feed);
+    fo_feed_part(feed, sub);
     fo_feed_leave(&hub->chunks, &feed->log, &sub->pos);
 
     sub->detached = 1;
@@ -347,9 +347,10 @@ void
 fo_feed_missed(fo_feed_t *feed, uint64_t frames, int counted)
 {
     fo_sub_t    *sub;
+    uint32_t     n;
     fo_queue_t  *q;
 
-    for (q = feed->subs.next; q != &feed->subs; q = q->next) {
+    for (n = feed->nsubs, q = feed->subs; n; n--, q = q->next) {
         sub = fo_data(q, fo_sub_t, in_feed);
 
         if (!sub->tell_gap) {

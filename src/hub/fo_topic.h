@@ -62,6 +62,13 @@ struct fo_topic_s {
 };
 
 
+typedef enum {
+    FO_ENTRY_NEW = 0,          /* waits for the topic */
+    FO_ENTRY_PENDING,          /* waits for bases */
+    FO_ENTRY_LIVE
+} fo_entry_state_e;
+
+
 /* fo_topic.c: topics, sources as read, entries */
 
 uint64_t fo_topic_hashed(void *ctx, const void *topic);

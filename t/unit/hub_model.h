@@ -251,11 +251,40 @@ w_sub_over(w_sub_t *m)
 }
 
 
+/* subscriptions with a position come before those without: see fo_entry.h */
+
+static inline void
+w_feed_check(fo_feed_t *feed)
+{
+    unsigned     tail;
+    fo_sub_t    *sub;
+    uint32_t     n;
+    fo_queue_t  *q;
+
+    tail = 0;
+
+    for (n = feed->nsubs, q = feed->subs; n; n--, q = q->next) {
+        sub = fo_data(q, fo_sub_t, in_feed);
+
+        w_must(fo_sub_feed(sub) == feed);
+        w_must(!tail || sub->pos.chunk == NULL);
+        tail = (sub->pos.chunk == NULL);
+    }
+
+    w_must(q == feed->subs);
+    w_must(!tail || feed->subs);
+}
+
+
 /* before an unsubscribe */
 
 static inline void
 w_sub_leave(w_sub_t *m)
 {
+    if (!m->sub->detached) {
+        w_feed_check(fo_sub_feed(m->sub));
+    }
+
     if (m->sub->tell_gap) {
         m->counted += m->sub->pos.spare;
         m->uncounted |= m->sub->uncounted;
