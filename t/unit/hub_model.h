@@ -198,6 +198,16 @@ w_notice(w_sub_t *m, const u_char *f)
         if (from > m->last[p] + 1) {
             w_skipped(m, p, (unsigned) from);
         }
+
+    } else {
+
+        /* the log began anew: of its life before, some may have been skipped
+           and counted, and nobody can tell which */
+
+        for (from = m->last[p] + 1; from < to; from++) {
+            m->slack += log->recs[from].gen != log->gen
+                        && w_matches(m, &log->recs[from]);
+        }
     }
 
     m->last[p] = fo_max(m->last[p], to - 1);
