@@ -101,6 +101,7 @@ ngx_http_fanout_worker_init(ngx_cycle_t *cycle,
     }
 
     ngx_http_fanout_clients_init(cycle->log);
+    ngx_http_fanout_timer_init(cycle->log);
 
     p->dummy.fd = (ngx_socket_t) -1;
     p->dummy.log = cycle->log;

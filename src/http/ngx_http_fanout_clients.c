@@ -6,8 +6,7 @@
  * such as may be cancelled, and cuts what is open then, without a word and
  * without a line in the access log.  So while there are clients in a leaving
  * worker, one timer that can't be cancelled is set, and it is this one here;
- * those of the connections themselves are cancelable as long as they belong
- * to a client.
+ * those of the clients themselves (ngx_http_fanout_timer.c) don't hold it.
  *
  * With fanout_drain this timer also is the pace: it tells as many clients to
  * go as are due, and then comes again when the next one is.
@@ -74,7 +73,9 @@ ngx_http_fanout_client_add(ngx_http_fanout_client_t *client)
 
     cs = &ngx_http_fanout_clients;
 
-    client->connection->read->cancelable = 1;
+    /* it is not reusable: its queue is that of its timer */
+
+    client->connection->queue.prev = NULL;
 
     ngx_queue_insert_tail(&cs->staying, &client->queue);
     cs->nstaying++;
@@ -96,12 +97,10 @@ ngx_http_fanout_client_remove(ngx_http_fanout_client_t *client)
 
     cs = &ngx_http_fanout_clients;
 
+    ngx_http_fanout_timer_del(client);
+
     ngx_queue_remove(&client->queue);
     client->queue.prev = NULL;
-
-    /* from now on its timer is nginx's, for lingering */
-
-    client->connection->read->cancelable = 0;
 
     if (client->leave) {
         cs->nstaying--;

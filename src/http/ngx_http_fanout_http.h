@@ -109,6 +109,15 @@ void ngx_http_fanout_client_remove(ngx_http_fanout_client_t *client);
 
 /* before any of them comes */
 void ngx_http_fanout_clients_init(ngx_log_t *log);
+void ngx_http_fanout_timer_init(ngx_log_t *log);
+
+/* the one timer of a client, set or moved: when it is due, at most a tenth
+   of a second later, its read handler is called with timedout set.  It is
+   not nginx's, which nobody sets meanwhile; a client that is removed has
+   none */
+void ngx_http_fanout_timer_set(ngx_http_fanout_client_t *client,
+    ngx_msec_t delay);
+void ngx_http_fanout_timer_del(ngx_http_fanout_client_t *client);
 
 /* the worker leaves: clients stay until they end by themselves if "drain"
    is 0, else are told to go, one after the other, in that time */

@@ -153,19 +153,19 @@ ngx_http_fanout_ws_start(ngx_http_fanout_ws_t *ws)
     ws->heard = (uint32_t) ngx_current_msec;
 
     if (ws->conf->filter && ws->dialect->kafka) {
-        ngx_add_timer(c->read, ws->conf->ping_interval);
+        ngx_http_fanout_timer_set(&ws->client, ws->conf->ping_interval);
 
         if (ngx_http_fanout_ws_fixed(ws) != NGX_OK) {
             return NGX_ERROR;
         }
 
     } else if (ws->dialect->command) {
-        ngx_add_timer(c->read, ws->conf->handshake_timeout);
+        ngx_http_fanout_timer_set(&ws->client, ws->conf->handshake_timeout);
         ngx_http_fanout_ws_say(ws, FO_WS_TEXT, &ws->dialect->prompt);
 
     } else {
         ws->subscribed = 1;
-        ngx_add_timer(c->read, ws->conf->ping_interval);
+        ngx_http_fanout_timer_set(&ws->client, ws->conf->ping_interval);
     }
 
     ngx_http_fanout_ws_preread(ws);
@@ -174,9 +174,7 @@ ngx_http_fanout_ws_start(ngx_http_fanout_ws_t *ws)
         return NGX_ERROR;
     }
 
-    /* a subrequest that is yet to run (mirror) takes our timer away */
-
-    if (c->read->ready || r->main->count > 2) {
+    if (c->read->ready) {
         ngx_post_event(c->read, &ngx_posted_next_events);
     }
 
@@ -328,11 +326,6 @@ ngx_http_fanout_ws_read(ngx_http_fanout_ws_t *ws)
         }
     }
 
-    if (!rev->timer_set) {
-        ngx_add_timer(rev, ws->subscribed ? ws->conf->ping_interval
-                                          : ws->conf->handshake_timeout);
-    }
-
     if (i == NGX_HTTP_FANOUT_READS && rev->ready) {
         ngx_post_event(rev, &ngx_posted_next_events);
     }
@@ -416,9 +409,6 @@ ngx_http_fanout_ws_timeout(ngx_http_fanout_ws_t *ws)
 {
     u_char             frame[FO_WS_HEADER_MAX];
     ngx_msec_t         quiet;
-    ngx_event_t       *rev;
-
-    rev = ws->client.connection->read;
 
     if (ws->closing) {
         ngx_http_fanout_ws_finalize(ws, NGX_HTTP_CLIENT_CLOSED_REQUEST);
@@ -433,7 +423,8 @@ ngx_http_fanout_ws_timeout(ngx_http_fanout_ws_t *ws)
     quiet = (uint32_t) ngx_current_msec - ws->heard;
 
     if (quiet + 10 < ws->conf->ping_interval && !ws->pinged) {
-        ngx_add_timer(rev, ws->conf->ping_interval - quiet);
+        ngx_http_fanout_timer_set(&ws->client,
+                                  ws->conf->ping_interval - quiet);
         return;
     }
 
@@ -448,7 +439,7 @@ ngx_http_fanout_ws_timeout(ngx_http_fanout_ws_t *ws)
     (void) fo_ws_header(frame, FO_WS_PING, 0);
     (void) fo_session_say(&ws->session, frame, fo_ws_header_len(0));
 
-    ngx_add_timer(rev, ws->conf->ping_timeout);
+    ngx_http_fanout_timer_set(&ws->client, ws->conf->ping_timeout);
 }
 
 
@@ -462,8 +453,7 @@ ngx_http_fanout_ws_alive(ngx_http_fanout_ws_t *ws)
 
     if (ws->pinged) {
         ws->pinged = 0;
-        ngx_add_timer(ws->client.connection->read,
-                      ws->conf->ping_interval);
+        ngx_http_fanout_timer_set(&ws->client, ws->conf->ping_interval);
     }
 }
 

@@ -68,7 +68,7 @@ ngx_http_fanout_ws_end(ngx_http_fanout_ws_t *ws)
     fo_session_end(&ws->session);
 
     ws->pinged = 0;
-    ngx_add_timer(ws->client.connection->read, NGX_HTTP_FANOUT_LAST);
+    ngx_http_fanout_timer_set(&ws->client, NGX_HTTP_FANOUT_LAST);
 }
 
 
@@ -166,10 +166,6 @@ ngx_http_fanout_ws_finalize(ngx_http_fanout_ws_t *ws, ngx_int_t rc)
 
     fo_session_close(&ws->session);
     ngx_http_fanout_client_remove(&ws->client);
-
-    if (c->read->timer_set) {
-        ngx_del_timer(c->read);
-    }
 
     if (c->write->timer_set) {
         ngx_del_timer(c->write);

@@ -206,14 +206,11 @@ ngx_http_fanout_ws_command(ngx_http_fanout_ws_t *ws, fo_str_t *msg)
     u_char            *buf;
     fo_str_t           detail;
     fo_command_t       cmd;
-    ngx_connection_t  *c;
-
-    c = ws->client.connection;
 
     buf = NULL;
 
     if (msg->len <= FO_FILTER_MAX) {
-        buf = ngx_alloc(msg->len + 1, c->log);
+        buf = ngx_alloc(msg->len + 1, ws->client.connection->log);
         if (buf == NULL) {
             ws->failed = 1;
             return;
@@ -230,7 +227,7 @@ ngx_http_fanout_ws_command(ngx_http_fanout_ws_t *ws, fo_str_t *msg)
     }
 
     ws->subscribed = 1;
-    ngx_add_timer(c->read, ws->conf->ping_interval);
+    ngx_http_fanout_timer_set(&ws->client, ws->conf->ping_interval);
 
     if (cmd.type == FO_COMMAND_SUBSCRIBE) {
         ngx_http_fanout_ws_subscribe(ws, &cmd.filter);

@@ -108,19 +108,15 @@ ngx_http_fanout_ws_send_first(ngx_http_fanout_ws_t *ws,
 static void
 ngx_http_fanout_ws_progress(ngx_http_fanout_ws_t *ws)
 {
-    ngx_event_t  *rev;
-
-    rev = ws->client.connection->read;
-
     if (ws->held) {
         ws->held = 0;
 
         ngx_http_fanout_ws_alive(ws);
-        ngx_post_event(rev, &ngx_posted_next_events);
+        ngx_post_event(ws->client.connection->read, &ngx_posted_next_events);
     }
 
     if (ws->closing) {
-        ngx_add_timer(rev, NGX_HTTP_FANOUT_LAST);
+        ngx_http_fanout_timer_set(&ws->client, NGX_HTTP_FANOUT_LAST);
     }
 }
 
