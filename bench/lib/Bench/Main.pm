@@ -36,6 +36,7 @@ sub run {
     };
 
     head();
+    warm_up($env);
 
     for my $shape (@{ $o->{shapes} }) {
         my $rounds = $o->{quick} ? 1 : $shape->{rounds} || 3;
@@ -72,6 +73,16 @@ sub head {
 
     printf "%d CPUs (%s), Linux %s, load %s at the start\n\n",
            scalar @models, $model // 'unknown', $os, $average;
+}
+
+
+# a broker that has just been started compiles its code while it serves: on few
+# cores that is in the figures of whoever comes first
+
+sub warm_up {
+    my ($env) = @_;
+
+    Bench::Kinds::measure($env, 'raw', Bench::Shapes::warm_up(), {});
 }
 
 

@@ -102,8 +102,9 @@ sub own_key {
 
 sub define {
     paced(200, 50, quick => { count => 100 });
-    paced(200, 500);
-    paced(1000, 100, quick => { count => 200 });
+    paced(200, 500, peers => \@key);
+    paced(1000, 100, peers => \@key,
+          quick => { count => 200, peers => \@five });
     paced(1000, 300, peers => \@four);
     paced(5000, 15);
 
@@ -259,6 +260,16 @@ sub growth {
         peers => [qw(ours ours-few)],
         variants => { few => { sessions => 1000, keys => 1000 } },
         goals => [[us => 'ours-few', 1.3]]);
+}
+
+
+# not in the table: see Bench::Main
+sub warm_up {
+    return {
+        kind => 'stream', name => 'warm-up', sessions => 1, rate => 1000,
+        count => 6000, size => 100, keys => 1, miss => 1, partitions => 1,
+        workers => 1,
+    };
 }
 
 
