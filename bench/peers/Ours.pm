@@ -39,9 +39,12 @@ sub start {
     my $sndbuf = $shape->{sndbuf} ? " sndbuf=$shape->{sndbuf}" : '';
     my $workers = $self->{option} =~ /^(\d+)$/ ? $1 : $shape->{workers};
 
-    # so many subscribers on one machine may answer a ping late
+    # so many subscribers on one machine may answer a ping late, and pings of
+    # all that came together are not what records cost
 
-    $more .= ' fanout_ping 25s 60s;' if $shape->{sessions} > 20000;
+    $more .= $shape->{kind} eq 'idle' ? ' fanout_ping 25s 60s;'
+                                      : ' fanout_ping 1h 60s;'
+        if $shape->{sessions} > 20000;
     $more .= ' fanout_pending 512m;' if $shape->{kind} eq 'flat';
     $more .= " fanout_pending $shape->{pending};" if $shape->{pending};
     $more .= ' fanout_owners 1; fanout_linger 300s;' if $shape->{reader};

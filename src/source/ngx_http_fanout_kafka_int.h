@@ -37,7 +37,7 @@
 #define NGX_HTTP_FANOUT_KAFKA_PROBE    2000    /* ms, while unreachable */
 #define NGX_HTTP_FANOUT_KAFKA_REFRESH  30000   /* ms, partitions, leaders */
 #define NGX_HTTP_FANOUT_KAFKA_RECHECK  2000    /* ms, while one is missing */
-#define NGX_HTTP_FANOUT_KAFKA_RECORDS  1024    /* in a turn */
+#define NGX_HTTP_FANOUT_KAFKA_RECORDS  4096    /* in a turn */
 #define NGX_HTTP_FANOUT_KAFKA_TIME     2       /* ms in a turn */
 
 

@@ -97,9 +97,13 @@ sub produce {
     my ($self) = @_;
 
     my $shape = $self->{shape};
+    my @target = $self->target;
+
+    push @target, '-X', "linger.ms=$shape->{linger}"
+        if $shape->{linger} && $target[1] eq 'kafka';
 
     return Test::Fanout::Process->new(
-        cmd => [program('pace'), $self->target, $self->numbers,
+        cmd => [program('pace'), @target, $self->numbers,
                 '--count', $shape->{count}, '--rate', $shape->{rate}]);
 }
 

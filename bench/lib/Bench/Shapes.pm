@@ -6,6 +6,7 @@ package Bench::Shapes;
 #     sessions   subscribers
 #     rate       records a second, 0: all are due at once
 #     count      records
+#     linger     ms that Kafka's producer gathers records (0)
 #     size       bytes of a value (100)
 #     keys       of records; 1: subscribers want the topic, else each wants
 #                the key of its number (1)
@@ -135,8 +136,11 @@ sub define {
         quick => { count => 200000 });
 
     own_key(1000, 3000, quick => { count => 2000 });
-    own_key(5000, 15000);
-    own_key(20000, 60000, peers => [grep { $_ ne 'python' } @key],
+
+    # with a request for each of so many records the broker would be measured
+
+    own_key(5000, 15000, linger => 1);
+    own_key(20000, 60000, linger => 1, peers => [grep { $_ ne 'python' } @key],
             goals => [$sum, [p99 => 'raw', 2], [p99 => undef, 10]]);
     own_key(0, 200000, peers => [grep { $_ ne 'python' } @key]);
 
@@ -158,7 +162,7 @@ sub define {
             comma($filters) . ' filters, a subscriber each; of 20,000 '
             . 'records/s 1 in 1,000 is wanted; ours-few: 1,000 filters',
             sessions => $filters, keys => $filters, miss => 1000,
-            rate => 20000, count => 60000, workers => $workers,
+            rate => 20000, count => 60000, linger => 1, workers => $workers,
             peers => [qw(ours ours-few)],
             variants => { few => { sessions => 1000, keys => 1000 } },
             goals => [[us => 'ours-few', 1.3]],
