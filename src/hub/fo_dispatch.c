@@ -15,7 +15,7 @@ typedef void (*fo_put_pt)(fo_entry_t *entry, fo_src_t *src,
 static void fo_dispatch_to(fo_hub_t *hub, const fo_origin_t *from,
     const fo_record_t *rec, fo_put_pt put);
 static void fo_dispatch_hash(fo_src_t *src, const fo_record_t *rec,
-    fo_filter_kind_e kind, uint64_t hash, fo_put_pt put);
+    unsigned len, uint64_t hash, fo_put_pt put);
 static void fo_entry_put(fo_entry_t *entry, fo_src_t *src,
     const fo_record_t *rec);
 static void fo_entry_skip(fo_entry_t *entry, fo_src_t *src,
@@ -72,7 +72,7 @@ fo_dispatch_to(fo_hub_t *hub, const fo_origin_t *from,
     hash = rec->hash ? rec->hash : fo_hash_key(topic->hash, rec->key,
                                                rec->key_len);
 
-    fo_dispatch_hash(src, rec, FO_FILTER_KEY, hash, put);
+    fo_dispatch_hash(src, rec, rec->key_len, hash, put);
 
     for (lengths = topic->prefixes; lengths; lengths &= lengths - 1) {
         len = (unsigned) __builtin_ctzll(lengths);
@@ -82,28 +82,37 @@ fo_dispatch_to(fo_hub_t *hub, const fo_origin_t *from,
         }
 
         hash = fo_hash_prefix(topic->hash, rec->key, len);
-        fo_dispatch_hash(src, rec, FO_FILTER_PREFIX, hash, put);
+        fo_dispatch_hash(src, rec, len, hash, put);
     }
 }
 
 
+/*
+ * "len" bytes of the key have this hash.  What the index finds may bear another
+ * one: that of another length, too, which is looked up by itself.
+ */
+
 static void
-fo_dispatch_hash(fo_src_t *src, const fo_record_t *rec,
-    fo_filter_kind_e kind, uint64_t hash, fo_put_pt put)
+fo_dispatch_hash(fo_src_t *src, const fo_record_t *rec, unsigned len,
+    uint64_t hash, fo_put_pt put)
 {
-    fo_topic_t     *topic;
-    fo_entry_t     *entry;
-    fo_index_at_t   at;
+    fo_topic_t        *topic;
+    fo_entry_t        *entry;
+    fo_index_at_t      at;
+    fo_filter_kind_e   kind;
 
     topic = src->topic;
+    kind = (hash & 1) ? FO_FILTER_KEY : FO_FILTER_PREFIX;
 
     for (entry = fo_index_find(&topic->hub->filters, hash, &at);
          entry;
          entry = fo_index_next(&at))
     {
         if (entry->topic == topic->row && entry->kind == kind
-            && (kind == FO_FILTER_KEY ? entry->key_len == rec->key_len
-                                      : entry->key_len <= rec->key_len)
+            && (kind == FO_FILTER_KEY
+                ? entry->key_len == len
+                : fo_min(entry->key_len, FO_PREFIX_MAX) == len
+                  && entry->key_len <= rec->key_len)
             && memcmp(entry->key, rec->key, entry->key_len) == 0)
         {
             put(entry, src, rec);

@@ -3,8 +3,8 @@
  * Subscriptions: one filter of one session.
  *
  * What a session is to be told is noted at the subscription and told at the
- * turn's end, when nothing is being walked: the transport may then
- * subscribe, unsubscribe and end as it likes.
+ * turn's end, when nothing is being walked: the transport may then say
+ * things, unsubscribe and end as it likes.
  */
 
 

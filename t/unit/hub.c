@@ -94,6 +94,44 @@ test_long_prefixes(void **state)
 }
 
 
+/* two prefixes of one key whose hashes share bucket and tag of the index */
+
+static void
+test_prefixes_together(void **state)
+{
+    uint64_t      topic, one, two;
+    w_sub_t      *m[2];
+    fo_zone_t    *z;
+    w_session_t  *s;
+
+    begin();
+    z = &w.hubs[0].zone;
+
+    do {
+        z->head->seed++;
+        topic = fo_topic_hash(z, W_CLUSTER, &ORDERS->name);
+        one = fo_hash_prefix(topic, w_key(2).data, 1);
+        two = fo_hash_prefix(topic, w_key(2).data, 2);
+
+    } while (one >> 48 != two >> 48
+             || ((one ^ two) >> 2) % FO_INDEX_FIRST);
+
+    s = w_open(&w.hubs[0]);
+    m[0] = w_subscribe(s, 0, ORDERS, FO_FILTER_PREFIX, 2, 1);
+    m[1] = w_subscribe(s, 1, ORDERS, FO_FILTER_PREFIX, 2, 2);
+    w_settle(0);
+
+    w_produce(ORDERS, 2, 10);
+    w_settle(0);
+
+    assert_int_equal(m[0]->got, 1);
+    assert_int_equal(m[1]->got, 1);
+
+    w_complete();
+    w_over();
+}
+
+
 static void
 test_unknown_topic(void **state)
 {
@@ -913,6 +951,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_subscribe),
         cmocka_unit_test(test_long_prefixes),
+        cmocka_unit_test(test_prefixes_together),
         cmocka_unit_test(test_unknown_topic),
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_limit),
