@@ -28,7 +28,9 @@ http {
                            fanout_handshake_timeout 300ms; }
         location /post   { post_action /copy; fanout_websocket; }
         location /ws     { fanout_websocket; }
+        location /fails  { mirror /none; fanout_websocket echo; }
         location /copy   { internal; proxy_pass http://%%PEER%%; }
+        location /none   { internal; return 404; }
         location /status { fanout_status; access_log off; }
     }
 }
@@ -98,6 +100,16 @@ for my $workers (grep { $_ != 2 } workers()) {
              'a line');
     is(scalar $logged->(), 1, 'it is given back');
     is($ws->close, 1000, 'the client ends it');
+
+    # a copy that fails at once does not keep it
+
+    $ws = $t->ws('/fails');
+    wait_for(sub {
+        $ws->text('y');
+        $ws->read_message;
+        return $t->read_file('access.log') =~ m{GET /fails HTTP/1\.1" 101 };
+    }, 10, 'a line');
+    is($ws->close, 1000, 'given back though its copy failed');
 
     # the end comes in the turn in which it would be given back: it is known
     # for a while that the topic is not

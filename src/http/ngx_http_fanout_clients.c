@@ -73,9 +73,14 @@ ngx_http_fanout_client_add(ngx_http_fanout_client_t *client)
 
     cs = &ngx_http_fanout_clients;
 
-    /* it is not reusable: its queue is that of its timer */
+    /* it is not reusable: its queue and its read event's timer are those of
+       ngx_http_fanout_timer.c */
 
     client->connection->queue.prev = NULL;
+
+    if (client->connection->read->timer_set) {
+        ngx_del_timer(client->connection->read);
+    }
 
     ngx_queue_insert_tail(&cs->staying, &client->queue);
     cs->nstaying++;

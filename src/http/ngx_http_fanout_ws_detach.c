@@ -40,8 +40,16 @@ ngx_http_fanout_ws_detach(ngx_http_fanout_ws_t *ws, ngx_uint_t fresh)
     r = ws->request;
     c = ws->client.connection;
 
-    if (!ws->conf->detach || r == NULL || ws->detaching
-        || !ws->subscribed || ngx_http_fanout_ws_busy(ws))
+    if (!ws->conf->detach || r == NULL || !ws->subscribed
+        || ngx_http_fanout_ws_busy(ws))
+    {
+        return;
+    }
+
+    /* under way, unless a copy that failed has put nginx's handler back */
+
+    if (ws->detaching
+        && c->read->handler == ngx_http_fanout_ws_detach_handler)
     {
         return;
     }

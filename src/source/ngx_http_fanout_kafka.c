@@ -495,32 +495,43 @@ ngx_http_fanout_kafka_idle(ngx_http_fanout_kafka_t *k)
 }
 
 
-/* gives the handles to the helper thread; no job is under way */
+/* gives the handles to the helper thread, all or, without memory, none; no
+   job is under way */
 
 static void
 ngx_http_fanout_kafka_close(ngx_http_fanout_kafka_t *k)
 {
     ngx_uint_t                    i;
-    ngx_http_fanout_kafka_job_t  *job;
-
-    ngx_http_fanout_kafka_hand_drop(k, NULL);
-    ngx_http_fanout_kafka_topics_free(k);
+    ngx_http_fanout_kafka_job_t  *jobs[2];
 
     for (i = 0; i < 2; i++) {
+        jobs[i] = ngx_http_fanout_kafka_job(NGX_HTTP_FANOUT_KAFKA_CLOSE, NULL);
+    }
 
-        if (k->handles[i] == NULL) {
-            continue;
+    ngx_http_fanout_kafka_hand_drop(k, NULL);
+
+    if (jobs[0] && jobs[1]) {
+
+        /* what is left in a live handle points to them */
+
+        ngx_http_fanout_kafka_topics_free(k);
+
+        for (i = 0; i < 2; i++) {
+
+            if (k->handles[i]) {
+                jobs[i]->handle = k->handles[i];
+                k->handles[i] = NULL;
+
+                ngx_http_fanout_kafka_control_submit(k->control, jobs[i]);
+                jobs[i] = NULL;
+            }
         }
+    }
 
-        job = ngx_http_fanout_kafka_job(NGX_HTTP_FANOUT_KAFKA_CLOSE, NULL);
-        if (job == NULL) {
-            continue;
+    for (i = 0; i < 2; i++) {
+        if (jobs[i]) {
+            ngx_http_fanout_kafka_job_free(jobs[i]);
         }
-
-        job->handle = k->handles[i];
-        k->handles[i] = NULL;
-
-        ngx_http_fanout_kafka_control_submit(k->control, job);
     }
 }
 
