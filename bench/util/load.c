@@ -352,6 +352,8 @@ load_options(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
+    char  line[256];
+
     load_options(argc, argv);
 
     /* one more: its address stands for stdin */
@@ -369,6 +371,15 @@ main(int argc, char **argv)
 
     load_run();
     load_report();
+
+    /* what it takes to end the sessions belongs to nobody's figures: they
+       stay until stdin ends */
+
+    fflush(stdout);
+
+    while (fgets(line, sizeof(line), stdin)) {
+        /* void */
+    }
 
     return 0;
 }

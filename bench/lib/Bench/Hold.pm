@@ -54,8 +54,8 @@ sub idle {
 
     my $percent = (cpu(@pids) - $cpu) / 1e7 / (time() - $begin);
 
-    $_->close_in for $load->processes;
     my $f = $load->figures;
+    $load->end($f);
 
     return {
         bytes => $each{Pss}, own => $each{Pss_Anon}, percent => $percent,

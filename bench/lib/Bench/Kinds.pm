@@ -108,6 +108,8 @@ sub stream {
     $cpu = $peer->cpu - $cpu;
     $writes = $peer->writes - $writes if defined $writes;
 
+    $load->end($f);
+
     my $figures = figures($peer, $load, $f, $made->{start} / 1e9, $cpu,
                           $writes, $made->{late_ms});
 
@@ -158,6 +160,8 @@ sub flat {
 
     $cpu = $peer->{load} ? $f->{cpu} : $peer->cpu - $cpu;
     $writes = $peer->writes - $writes if defined $writes;
+
+    $load->end($f);
 
     my $figures = figures($peer, $load, $f, $start, $cpu, $writes, 0);
 

@@ -108,8 +108,8 @@ sub expect {
         my $n = $self->{all} ? $self->{all} : expected($shape, $part);
 
         $self->{expected} += $n;
+        $part->{expects} = $n;
         $part->{process}->say("expect $n") if $n;
-        $part->{process}->close_in if !$n;
     }
 
     return $self->{expected};
@@ -135,27 +135,44 @@ sub expected {
 }
 
 
-# all processes end; their figures as those of one
+# of those that expect something, as those of one; the sessions stay
 sub figures {
     my ($self, $seconds) = @_;
 
     my %sum = (latency => {}, notices => {}, max => 0, last_at => 0);
 
-    for my $process ($self->processes) {
-        my $line = $process->line($seconds || 120)
-                   // die "a load process said nothing\n";
-        my $f = $json->decode($line);
-
-        $sum{$_} += $f->{$_}
-            for qw(deliveries lost doubled foreign cpu reads bytes gone);
-        $sum{$_} = max($sum{$_}, $f->{$_}) for qw(max last_at);
-        $sum{latency}{$_->[0]} += $_->[1] for @{ $f->{latency} };
-        $sum{notices}{$_} += $f->{notices}{$_} for keys %{ $f->{notices} };
-
-        $process->wait(10);
-    }
+    add(\%sum, $_->{process}, $seconds || 120)
+        for grep { $_->{expects} } @{ $self->{parts} };
 
     return \%sum;
+}
+
+
+# all end; adds what those say that expected nothing
+sub end {
+    my ($self, $sum) = @_;
+
+    $_->close_in for $self->processes;
+
+    add($sum, $_->{process}, 10)
+        for grep { !$_->{expects} } @{ $self->{parts} };
+
+    $_->wait(10) for $self->processes;
+}
+
+
+sub add {
+    my ($sum, $process, $seconds) = @_;
+
+    my $line = $process->line($seconds)
+               // die "a load process said nothing\n";
+    my $f = $json->decode($line);
+
+    $sum->{$_} += $f->{$_}
+        for qw(deliveries lost doubled foreign cpu reads bytes gone);
+    $sum->{$_} = max($sum->{$_}, $f->{$_}) for qw(max last_at);
+    $sum->{latency}{$_->[0]} += $_->[1] for @{ $f->{latency} };
+    $sum->{notices}{$_} += $f->{notices}{$_} for keys %{ $f->{notices} };
 }
 
 
