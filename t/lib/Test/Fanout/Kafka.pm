@@ -150,6 +150,10 @@ sub properties {
         'broker.session.timeout.ms' => $n > 1 ? 4000 : 3000,
         'broker.heartbeat.interval.ms' => $n > 1 ? 500 : 200,
 
+        # three that start together on a busy machine find each other later
+
+        'initial.broker.registration.timeout.ms' => 180000,
+
         # what is removed shall be gone soon
 
         'log.cleaner.backoff.ms' => 100,
